@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from packager.environments import disk_room, interpreters, uv_command
-from packager.errors import PackagerError
-from packager.system import sandbox
+from packager.errors import PackagerError, ToolError
+from packager.system import process, sandbox
 from packager.types import MachineCheck, MachineReport
 
 _INDEX_SECONDS: Final = 60.0
@@ -31,18 +31,18 @@ _PROGRAMS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "azd": ("you cannot deploy to Azure with `azd up`", "install the Azure Developer CLI"),
 }
-_EXTRAS: Final[Mapping[str, tuple[str, str, str]]] = {
-    "boto3": (
-        "aws",
+_EXTRAS: Final[Mapping[str, tuple[str, str]]] = {
+    "aws": (
+        "boto3",
         "you cannot use `mlflow deployments`, a store on S3, or what asks AWS (`packager batch`)",
-        "uv tool install 'serverless-model-packager[aws,demo]'",
     ),
-    "skops": (
-        "demo",
-        "you cannot run `packager demo`",
-        "uv tool install 'serverless-model-packager[aws,demo]'",
-    ),
+    "demo": ("skops", "you cannot run `packager demo`"),
+    "parquet": ("pyarrow", "drift is not measured from a Parquet file"),
+    "sign": ("securesystemslib", "you cannot use `packager sign` and `packager verify --key`"),
+    "terraform": ("samtranslator", "you cannot use `packager build --emit`"),
 }
+"""Extras of this package: a module that each brings, and what is lost without it."""
+_ENGINE_SECONDS: Final = 10.0
 
 
 def check_machine(minors: Sequence[str], folder: Path) -> MachineReport:
@@ -143,16 +143,41 @@ def _check_room(folder: Path) -> Iterable[MachineCheck]:
 def _check_programs() -> Iterable[MachineCheck]:
     for name, (lost, remedy) in _PROGRAMS.items():
         path = shutil.which(name)
+        silent = path is not None and name == "docker" and not _has_engine(path)
         yield MachineCheck(
-            name=name, works=path is not None, needed=False, found=path or "not found", lost=lost,
-            remedy=remedy,
-        )  # fmt: skip
+            name=name,
+            works=path is not None and not silent,
+            needed=False,
+            found=f"{path}, and its engine does not answer" if silent else path or "not found",
+            lost=lost,
+            remedy="start Docker, or let your user reach its socket" if silent else remedy,
+        )
+
+
+def _has_engine(docker: str) -> bool:
+    """Tell whether an engine answers Docker's client, which is often there without one."""
+    argv = [docker, "version", "--format", "{{.Server.Version}}"]
+    settings = process.inherit(
+        ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_RUNTIME_DIR")
+    )
+    env = {**process.basic_environment(), **settings}
+    try:
+        asked = process.run(argv, env=env, check=False, timeout_seconds=_ENGINE_SECONDS)
+    except ToolError:
+        return False
+    return asked.returncode == 0
 
 
 def _check_extras() -> Iterable[MachineCheck]:
-    for module, (extra, lost, remedy) in _EXTRAS.items():
-        has = importlib.util.find_spec(module) is not None
+    has = {extra for extra, (module, _) in _EXTRAS.items() if importlib.util.find_spec(module)}
+    for extra, (_, lost) in _EXTRAS.items():
+        # an installation takes the place of the one before, with its extras
+        names = ",".join(sorted({*has, extra}))
         yield MachineCheck(
-            name=f"extra {extra}", works=has, needed=False,
-            found="installed" if has else "not installed", lost=lost, remedy=remedy,
-        )  # fmt: skip
+            name=f"extra {extra}",
+            works=extra in has,
+            needed=False,
+            found="installed" if extra in has else "not installed",
+            lost=lost,
+            remedy=f"uv tool install 'serverless-model-packager[{names}]'",
+        )

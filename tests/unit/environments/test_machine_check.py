@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -39,6 +40,8 @@ def look(
         free: int = LEAST_FREE_BYTES,
         programs: tuple[str, ...] = ("docker", "sam", "func", "azd"),
         level: str = "namespaces",
+        engine: bool = True,
+        extras: tuple[str, ...] | None = None,
     ) -> tuple[MachineReport, dict[str, MachineCheck]]:
         def compile_probe(*_: object, **__: object) -> None:
             if index:
@@ -48,6 +51,9 @@ def look(
         monkeypatch.setattr(interpreters, "available", lambda _minors: tuple(has))
         monkeypatch.setattr(uv_command, "run_pip", compile_probe)
         monkeypatch.setattr(sandbox, "name_level", lambda: level)
+        monkeypatch.setattr(machine_check, "_has_engine", lambda _: engine)
+        if extras is not None:
+            monkeypatch.setattr(importlib.util, "find_spec", lambda name: name in extras or None)
         monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(free))
         monkeypatch.setattr(
             shutil, "which", lambda name: f"/bin/{name}" if name in programs else None
@@ -98,6 +104,8 @@ def test_an_index_that_does_not_answer_is_named(look: Look) -> None:
         ({"programs": ("docker",)}, {"sam", "func", "azd"}),
         ({"free": LEAST_FREE_BYTES - 1}, {"disk, TMPDIR", "disk, output folder", "disk, cache"}),
         ({"level": "landlock"}, {"sandbox"}),
+        ({"engine": False}, {"docker"}),
+        ({"extras": ("boto3", "skops", "pyarrow")}, {"extra sign", "extra terraform"}),
     ],
 )
 def test_what_a_build_can_do_without_is_told(
@@ -108,6 +116,27 @@ def test_what_a_build_can_do_without_is_told(
     assert report["ready"]
     assert {name for name, each in checks.items() if not each["works"]} == names
     assert all(checks[name]["lost"] and checks[name]["remedy"] for name in names)
+
+
+def test_an_extra_is_installed_with_those_that_are_there(look: Look) -> None:
+    """What is installed as a tool takes the place of what was, with its extras."""
+    _, checks = look(extras=("boto3", "skops"))
+
+    assert checks["extra sign"]["remedy"] == (
+        "uv tool install 'serverless-model-packager[aws,demo,sign]'"
+    )
+
+
+@pytest.mark.parametrize(("code", "answers"), [(0, True), (1, False)])
+def test_docker_without_an_engine_is_told_from_one(
+    tmp_path: Path, code: int, *, answers: bool
+) -> None:
+    client = tmp_path / "docker"
+    client.write_text(f"#!/bin/sh\nexit {code}\n")
+    client.chmod(0o755)
+
+    assert machine_check._has_engine(str(client)) is answers
+    assert not machine_check._has_engine(str(tmp_path / "none"))
 
 
 @pytest.mark.parametrize("ready", [True, False])
