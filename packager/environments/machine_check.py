@@ -73,7 +73,8 @@ def _check_system() -> Iterable[MachineCheck]:
         needed=True,
         found=f"{sys.platform}, {os.uname().machine}",
         lost="nothing can be booted, so nothing can be proven",
-        remedy="build on Linux; on Windows use WSL 2, on macOS a Linux virtual machine",
+        remedy="build on Linux; on Windows use WSL 2, on macOS a Linux virtual machine or "
+        "packager's container (docs/guides/container.md)",
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import ssl
 import subprocess
 import tarfile
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,7 @@ from tests.integration.containers.engine import Engine
 PYTHON: Final = "3.13"
 _TOOLS: Final = ("sh", "cat", "ls", "mkdir", "mv", "id", "touch")
 _LEFT_OUT: Final = ("test", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages")
+_TRUST: Final = "/etc/ssl/certs/ca-certificates.crt"
 _MULTIARCH: Final = "x86_64-linux-gnu"
 _LINKED: Final = re.compile(r"(?:=> )?(/\S+) \(0x")
 
@@ -46,6 +48,27 @@ def plain(engine: Engine) -> str:
         _system("/usr/local"),
         ["ENV PATH=/usr/local/bin:/usr/bin:/bin", "CMD python3"],
     )
+
+
+def with_pip(engine: Engine) -> str:
+    """As `python:3.13-slim` with all that builds an image in it: pip, and this machine's trust.
+
+    Its id.
+    """
+    files = dict(_system("/usr/local"))
+    library = interpreters.find(PYTHON).path.resolve().parent.parent / "lib" / f"python{PYTHON}"
+    for path in (library / "site-packages").glob("pip*/**/*"):
+        if path.is_file() and path.suffix != ".pyc":
+            files[f"usr/local/lib/python{PYTHON}/{path.relative_to(library)}"] = path
+    trust = Path(ssl.get_default_verify_paths().cafile or _TRUST)
+    files[_TRUST.strip("/")] = trust if trust.is_file() else Path(_TRUST)
+    for name in ("chmod", "rm", "true"):
+        files[f"usr/bin/{name}"] = Path(shutil.which(name, path="/usr/bin:/bin") or name).resolve()
+    changes = [
+        f"ENV PATH=/usr/local/bin:/usr/bin:/bin SSL_CERT_FILE={_TRUST} PIP_CERT={_TRUST}",
+        "CMD python3",
+    ]
+    return _imported(engine, files, changes)
 
 
 def lambda_python(engine: Engine) -> str:
