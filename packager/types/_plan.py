@@ -91,6 +91,8 @@ class BuildPlan:
     """The part of the author's requirements that the lock has."""
     kept_for: Mapping[str, str] = field(default_factory=dict)
     """Distribution -> why it is in the lock, as the end of a sentence."""
+    named: frozenset[str] = frozenset()
+    """Distributions that the model's own files name, or --keep-package does: all of them ships."""
     unshipped: tuple[str, ...] = ()
     """Distributions of the author's environment that are not in the lock."""
     entry_groups: tuple[str, ...] = ()

@@ -300,6 +300,7 @@ def _plans(
                 upgraded=_list_upgraded(setting, each, lock),
                 shipped=each.shipped,
                 kept_for=_serving.explain_each(setting, each.loader, lock),
+                named=frozenset() if each.loader.alone else frozenset(setting.named.distributions),
                 unshipped=_serving.list_unshipped(setting, each.loader, lock),
                 entry_groups=tuple(setting.named.groups),
                 answered=() if each.loader.alone else tuple(setting.named.versions.items()),

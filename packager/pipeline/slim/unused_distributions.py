@@ -1,9 +1,10 @@
 """Leave out whole distributions that serving has nothing to do with.
 
 One goes only where nothing of it was touched under the recorder, no distribution that stays
-requires it, and neither code that stays nor the model names it: what the author listed for
-training. Whatever else was not touched is for the later passes, which do not delete. What the
-runtime carries itself (boto3) goes though code names it: the runtime's copy is there for that.
+requires it, and neither code that stays nor the model names it, in whatever form, nor
+--keep-package does: what the author listed for training. Whatever else was not touched is for the
+later passes, which do not delete. What the runtime carries itself (boto3) goes though code names
+it: the runtime's copy is there for that.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         name: tops
         for name, tops in _own(bundle.tops).items()
         if not tops & touched and not _has_kept_files(tops, bundle, plan.keep)
+        if name in plan.runtime.provides or name not in plan.named
     }
     provided = idle.keys() & plan.runtime.provides
     looked_for = {name: tops for name, tops in idle.items() if name not in provided}

@@ -75,6 +75,7 @@ PLANS: Final[dict[str, dict[str, Any]]] = {
     },
     "passes": {"passes": ()},
     "reasons": {"reasons": ()},
+    "named": {"named": frozenset({"numpy"})},
     "kept": {"kept_for": {"numpy": "--keep-package names it"}},
 }
 

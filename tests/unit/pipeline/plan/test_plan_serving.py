@@ -103,6 +103,7 @@ def test_a_package_that_is_to_be_kept_ships(index: test_plan.Index, tmp_path: Pa
     first = _plans(tmp_path / "m", *IDLE, keep_packages=("seaborn", "AnyIO"))[0]
     assert first.shipped is Shipped.SERVING
     assert first.kept_for["seaborn"] == first.kept_for["anyio"] == "--keep-package names it"
+    assert first.named >= {"seaborn", "anyio"}, "no pass takes them out again"
 
 
 @pytest.mark.parametrize(

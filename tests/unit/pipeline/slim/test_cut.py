@@ -37,6 +37,7 @@ def done(
     *made: dict[str, bytes],
     keep: tuple[str, ...] = (),
     seen: Trace | None = None,
+    named: frozenset[str] = frozenset(),
 ) -> Bundle:
     files: dict[str, bytes] = {"model/MLmodel": b"", "handlers/x.py": b""}
     for each in made:
@@ -48,7 +49,7 @@ def done(
         tops=_tops(root),
         trace=trace() if seen is None else seen,
     )
-    return unused_distributions.PASS.apply(bundle, fake_plan.plan(keep=keep))
+    return unused_distributions.PASS.apply(bundle, fake_plan.plan(keep=keep, named=named))
 
 
 def left(bundle: Bundle) -> set[str]:
@@ -113,6 +114,19 @@ def test_a_touched_file_keeps_its_distribution(tmp_path: Path) -> None:
 def test_a_keep_rule_keeps_its_distribution(tmp_path: Path) -> None:
     bundle = done(tmp_path, distribution("used"), distribution("seaborn"), keep=("seaborn",))
     assert "seaborn" in left(bundle)
+
+
+def test_what_the_model_s_files_or_an_option_name_stays_with_what_it_requires(
+    tmp_path: Path,
+) -> None:
+    trees = (distribution("used"), distribution("seaborn", requires="anyio"), distribution("anyio"))
+    named = frozenset({"seaborn"})
+    assert {"seaborn", "anyio"} <= left(done(tmp_path, *trees, named=named))
+
+
+def test_what_the_runtime_carries_goes_though_the_model_s_files_name_it(tmp_path: Path) -> None:
+    bundle = done(tmp_path, distribution("boto3"), named=frozenset({"boto3"}))
+    assert "boto3" not in left(bundle)
 
 
 def test_a_shared_top_level_is_nobodys_to_take(tmp_path: Path) -> None:
