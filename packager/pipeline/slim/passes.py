@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from packager.system import file_tree
 from packager.types import BuildPlan, Bundle, FileRecord, LedgerEntry, PassName, Removal
+
+T = TypeVar("T")
 
 _IS_WANTED: Final[ContextVar[Callable[[], bool] | None]] = ContextVar("is_wanted", default=None)
 
@@ -37,13 +39,16 @@ def check_wanted() -> None:
         raise UnwantedError
 
 
+def each_wanted(items: Iterable[T]) -> Iterator[T]:
+    """Yield each of these while somebody waits for it. Raises UnwantedError."""
+    for item in items:
+        check_wanted()
+        yield item
+
+
 def read_records(root: Path) -> tuple[FileRecord, ...]:
     """Describe each file of the tree, while somebody waits for it. Raises UnwantedError."""
-    found: list[FileRecord] = []
-    for record in file_tree.records(root):
-        check_wanted()
-        found.append(record)
-    return tuple(found)
+    return tuple(each_wanted(file_tree.records(root)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +92,6 @@ def account_for(
 
 def drop_empty_folders(root: Path) -> None:
     """Remove each folder below that has no file, nor a folder with one."""
-    for folder, _, names in os.walk(root, topdown=False):
+    for folder, _, names in each_wanted(os.walk(root, topdown=False)):
         if not names and folder != str(root) and not any(Path(folder).iterdir()):
             Path(folder).rmdir()

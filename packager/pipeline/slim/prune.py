@@ -14,7 +14,13 @@ from typing import Final
 
 from packager.pipeline.slim import imports
 from packager.pipeline.slim.globs import matches
-from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
+from packager.pipeline.slim.passes import (
+    Pass,
+    account_for,
+    check_wanted,
+    drop_empty_folders,
+    each_wanted,
+)
 from packager.pipeline.slim.storing import kept_results
 from packager.pipeline.slim.storing.named_files import find_named_files, read_model_words
 from packager.system import cache, elf
@@ -77,9 +83,9 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         for path, (file, rule) in sorted(going.items())
         if path not in kept
     ]
-    for removal in removed:
+    for removal in each_wanted(removed):
         (bundle.root / removal.path).unlink()
-    for record in bundle.root.glob("*.dist-info/RECORD"):
+    for record in each_wanted(bundle.root.glob("*.dist-info/RECORD")):
         _forget_hashes(record)
     drop_empty_folders(bundle.root)
     return account_for(
@@ -102,7 +108,7 @@ def _forget_hashes(record: Path) -> None:
 
 def _going(bundle: Bundle, keep: tuple[str, ...]) -> dict[PurePosixPath, tuple[FileRecord, Rule]]:
     going = {}
-    for file in bundle.files:
+    for file in each_wanted(bundle.files):
         if file.path.parts[0] in _OURS or matches(file.path, (*LICENCES, *keep)):
             continue
         rule = next((rule for rule in rules() if rule.covers(file.path)), None)
@@ -139,12 +145,12 @@ def _search_used(
 ) -> set[PurePosixPath]:
     """Read the files that stay; `pickled` are those of `imported` that the model names."""
     staying = [file.path for file in bundle.files if file.path not in going]
-    serving = [path for path in staying if not is_set_aside(path)]
+    serving = [path for path in each_wanted(staying) if not is_set_aside(path)]
     used = pickled | _find_imported(bundle.root, [*serving, *pickled], imported - pickled)
     named = {path for path, (_, rule) in going.items() if rule.keep_named}
-    used |= find_named_files(bundle.root, staying, named)
+    used |= find_named_files(bundle.root, each_wanted(staying), named)
     data = {path for path in imported if path.suffix != ".py" and ".so" not in path.name}
-    used |= find_named_files(bundle.root, staying, data, by_suffix=False)
+    used |= find_named_files(bundle.root, each_wanted(staying), data, by_suffix=False)
     linked = {path for path, (_, rule) in going.items() if rule.keep_linked}
     return used | _find_linked(bundle.root, staying, linked)
 
@@ -182,12 +188,13 @@ def _find_imported(
     # parsing every file would take seconds
     todo = [
         path
-        for path in staying
+        for path in each_wanted(staying)
         if candidates and path.suffix == ".py" and named.search((root / path).read_bytes())
     ]
     libraries = {path.with_name(path.name.partition(".")[0]): path
                  for path in candidates if ".so" in path.name}  # fmt: skip
     while todo:
+        check_wanted()
         path = todo.pop()
         for module in imports.modules(root / path, path):
             found = imports.files(module, candidates - kept)
@@ -215,7 +222,7 @@ def _import_of(candidates: Iterable[PurePosixPath]) -> re.Pattern[bytes]:
 
 def _list_needed_libraries(root: Path, staying: list[PurePosixPath]) -> set[str]:
     needed: set[str] = set()
-    for path in staying:
+    for path in each_wanted(staying):
         if ".so" in path.name and elf.is_elf(root / path):
             try:
                 needed.update(elf.read(root / path).needed)

@@ -24,7 +24,7 @@ from packager.errors import (
     is_disk_full,
 )
 from packager.pipeline.slim import imports
-from packager.pipeline.slim.passes import check_wanted, read_records
+from packager.pipeline.slim.passes import check_wanted, each_wanted, read_records
 from packager.system import destination_uri, file_tree, resources
 from packager.types import BuildPlan, Bundle, FileRecord, Tier, WheelDocument
 
@@ -235,7 +235,7 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
         wanted.update(folder / f"{kind}.py" for kind in kinds)
     for glob in plan.target.program.handlers:
         wanted.update(source.glob(glob))
-    for path in find_imported(source, wanted):
+    for path in each_wanted(find_imported(source, wanted)):
         target = root / "handlers" / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
@@ -255,6 +255,7 @@ def find_imported(source: Path, entries: set[Path]) -> tuple[Path, ...]:
     todo = [PurePosixPath(path.relative_to(base).as_posix()) for path in entries]
     found: set[PurePosixPath] = set()
     while todo:
+        check_wanted()
         path = todo.pop()
         found.add(path)
         for module in imports.modules(base / path, path):
@@ -303,7 +304,7 @@ def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Mani
 
 
 def _set_modes(root: Path) -> None:
-    for folder, _, names in os.walk(root):
+    for folder, _, names in each_wanted(os.walk(root)):
         Path(folder).chmod(0o755)
         for path in (Path(folder, name) for name in names):
             mode = path.stat().st_mode

@@ -15,6 +15,7 @@ from typing import Final
 
 from packager.models.code_imports import name_last, parse_source
 from packager.pipeline.slim.native.library_needs import read_libraries
+from packager.pipeline.slim.passes import check_wanted, each_wanted
 from packager.system import file_tree
 from packager.system.elf import Elf
 
@@ -73,7 +74,7 @@ class _Sources:
     def __init__(self, root: Path, files: Iterable[str]) -> None:
         self._texts: dict[str, bytes] = {}
         self._pickles: dict[str, bytes] = {}
-        for path in files:
+        for path in each_wanted(files):
             if path.endswith(".py"):
                 self._texts[path] = (root / path).read_bytes()
             elif path.startswith(f"{_MODEL}/") and (root / path).stat().st_size < _MOST_BYTES:
@@ -107,6 +108,7 @@ class _Sources:
         return found - {target}
 
     def _read_mentions(self, path: str, text: bytes) -> frozenset[str]:
+        check_wanted()
         if path not in self._mentions:
             self._mentions[path] = read_mentions(text, PurePosixPath(path))
         return self._mentions[path]

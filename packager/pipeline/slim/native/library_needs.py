@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from packager.pipeline.slim.passes import each_wanted
 from packager.system import elf as _elf
 from packager.system.elf import Elf
 
@@ -29,7 +30,7 @@ class Needs:
 def read_libraries(root: Path, files: Iterable[str]) -> dict[str, Elf]:
     """Every shared library of the tree that can be read: the linkage check reports the others."""
     libraries = {}
-    for path in sorted(files):
+    for path in each_wanted(sorted(files)):
         if ".so" not in path.rpartition("/")[2] or not _elf.is_elf(root / path):
             continue
         try:

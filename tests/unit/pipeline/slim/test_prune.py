@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from packager.pipeline.slim import prune
+from packager.pipeline.slim import passes, prune
 from packager.system import cache, file_tree
 from packager.types import Bundle
 from tests import fake_plan, tiny_elf
@@ -282,3 +283,14 @@ def test_an_answer_that_was_changed_in_the_cache_is_sought_again(tmp_path: Path)
     (kept,) = (cache.root() / "used").glob("[!.]*/content")
     kept.write_bytes(b"[]")
     assert left(pruned(tmp_path / "two", TESTED)) == first
+
+
+@pytest.mark.parametrize("checks", range(0, 40, 3))
+def test_no_more_files_are_read_once_nobody_waits(tmp_path: Path, checks: int) -> None:
+    asked = itertools.count()
+    with (
+        passes.working_while(lambda: next(asked) < checks),
+        pytest.raises(passes.UnwantedError),
+    ):
+        pruned(tmp_path, {**TESTED, **{f"pkg/part{n}.so": tiny_elf.library() for n in range(20)}})
+    assert next(asked) == checks + 1
