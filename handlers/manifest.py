@@ -41,6 +41,11 @@ class Manifest:
     model_path: str = "model"
     options: dict[str, Any] = field(default_factory=dict)
     """The loader's own."""
+    weights: list[dict[str, str | int]] = field(default_factory=list)
+    """Files of the model that lie outside of the function: `path` in the model's folder, `sha256`,
+    by which each is called there, and `size_bytes`."""
+    weights_from: str | None = None
+    """How they are had: `fetch` or `mount`."""
     signature: dict[str, Any] | None = None
     """`inputs`, `outputs`, `params`, each a list of specs as MLmodel has them, or None."""
     signature_from_type_hints: bool = False

@@ -41,13 +41,17 @@ def load(manifest: Manifest, folder: Folder) -> Predictor:
 
     Where the manifest holds the model to one thread, all that adds up in several is set to one.
 
-    Raises ModuleNotFoundError where the manifest names no loader of ours, and whatever the
-    framework raises for a file that it cannot read.
+    Where weights lie outside of the function, they are put in the model's place first.
+
+    Raises ModuleNotFoundError where the manifest names no loader of ours, WeightsError for weights
+    that cannot be had, and whatever the framework raises for a file that it cannot read.
     """
     if manifest.path_files:
         import site
 
         site.addsitedir(str(folder))
+    if manifest.weights:
+        manifest = _place_weights(manifest, folder)
     if manifest.threads is None:
         return _load_model(manifest, folder)
     from handlers.loaders import _threads
@@ -56,6 +60,15 @@ def load(manifest: Manifest, folder: Folder) -> Predictor:
     loaded = _load_model(manifest, folder)
     _threads.limit_model(loaded)
     return loaded
+
+
+def _place_weights(manifest: Manifest, folder: Folder) -> Manifest:
+    # by its name: it ships where weights lie outside alone
+    from pathlib import Path
+
+    module = importlib.import_module("handlers.loaders.weights")
+    placed: Manifest = module.place_weights(manifest, Path(folder))
+    return placed
 
 
 def _load_model(manifest: Manifest, folder: Folder) -> Predictor:
