@@ -91,6 +91,23 @@ class ArtifactAudit(SupplyChainRecord):
     refused: dict[str, list[str]]
 
 
+class PushedFile(TypedDict):
+    """A file of the model that lies in object storage; `sent_bytes` is what had to be sent."""
+
+    path: str
+    key: str
+    size_bytes: int
+    sent_bytes: int
+
+
+class PushedWeights(TypedDict):
+    """Weights of an artifact in object storage, and what its template is to be told of them."""
+
+    destination: str
+    files: list[PushedFile]
+    parameters: dict[str, str]
+
+
 class SignedArtifact(TypedDict):
     """Statements that were signed of an artifact; `key` is the id of the public key."""
 

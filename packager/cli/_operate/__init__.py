@@ -2,7 +2,7 @@
 
 from packager.cli._operate.audit import audit
 from packager.cli._operate.check import sign, verify
-from packager.cli._operate.deployed import replay, rollback, traffic, versions
+from packager.cli._operate.deployed import push_weights, replay, rollback, traffic, versions
 from packager.cli._operate.difference import diff
 from packager.cli._operate.follow import FollowCommand, follow
 from packager.cli._operate.report import report
@@ -12,6 +12,7 @@ __all__ = [
     "audit",
     "diff",
     "follow",
+    "push_weights",
     "replay",
     "report",
     "rollback",

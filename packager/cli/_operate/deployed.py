@@ -53,6 +53,36 @@ def replay(
         raise ReplayDiffersError(describe_problem(found))
 
 
+def push_weights(
+    artifact: opt.Artifact,
+    destination: Annotated[
+        str,
+        typer.Argument(
+            metavar="DESTINATION",
+            help="Where the function fetches them from, as s3://BUCKET/PREFIX.",
+            show_default=False,
+        ),
+    ],
+    *,
+    as_json: opt.AsJson = False,
+    verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Upload the weights of an artifact that was built with --weights fetch.
+
+    Each file is called by its sha256, so a file that is there is not sent again, and versions of a
+    model share what they have in common. Run it again after an interruption: the upload goes on
+    with the parts that are missing.
+
+    Prints the template's parameters, for `sam deploy --parameter-overrides`.
+    """
+    from packager.commands.cloud.weights import push_weights as push
+
+    with console.progress(verbose=verbose, quiet=quiet):
+        found = push(artifact, destination)
+    show(found, as_json=as_json, human=console.show_pushed_weights)
+
+
 def versions(
     artifact: opt.Artifact,
     *,

@@ -26,6 +26,7 @@ from packager.types import (
     LedgerRow,
     MachineReport,
     PlanRows,
+    PushedWeights,
     ReportPage,
     ReportSummary,
     SignedArtifact,
@@ -339,6 +340,16 @@ def show_signed(made: SignedArtifact) -> None:
     }
     _pairs("", rows)
     _print_bullets("Notes", made["notes"])
+
+
+def show_pushed_weights(found: PushedWeights) -> None:
+    """Show what was sent of each file, and what to deploy with."""
+    for row in found["files"]:
+        sent = f"{size(row['sent_bytes'])} sent" if row["sent_bytes"] else "there already"
+        path, whole = escape(row["path"]), size(row["size_bytes"])
+        _OUT.print(f"{path}: {whole}, {sent}", soft_wrap=True, highlight=False)
+    told = " ".join(f"{name}={value}" for name, value in found["parameters"].items())
+    _OUT.print(f"Deploy with: sam deploy --guided --parameter-overrides {told}", soft_wrap=True)
 
 
 def show_versions(found: FunctionVersions) -> None:

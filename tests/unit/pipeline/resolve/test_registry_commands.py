@@ -56,6 +56,7 @@ WITHOUT = {
     "report": "report .",
     "batch": "batch . s3://b/in/ s3://b/out",
     "replay": "replay . http://127.0.0.1:9",
+    "push-weights": "push-weights . s3://b-b/in",
     "versions": "versions .",
     "traffic": "traffic . 2=10",
     "rollback": "rollback .",

@@ -1,0 +1,175 @@
+"""Put an artifact's weights where its function fetches them: once each, in parts, resumable."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packager import targets
+from packager.commands import artifact
+from packager.commands.artifact.description import MANIFEST, WEIGHTS, find_inside
+from packager.commands.cloud.stacks import Client, MakeClient, explain_sdk_errors, make_client
+from packager.errors import ConfigurationError, IntegrityError, ModelFormatError
+from packager.system.file_tree import sha256
+from packager.types import PushedFile, PushedWeights
+
+_LOG = logging.getLogger(__name__)
+_PART_BYTES: Final = 64 << 20
+"""Of a multipart upload; S3 takes 10,000 parts, so up to 640 GB."""
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX: Final = re.compile(r"[A-Za-z0-9!_.()-]+(/[A-Za-z0-9!_.()-]+)*")
+"""As the template's parameter takes it."""
+_DIGEST: Final = "sha256"
+"""Name of the object's metadata that says of what it was made."""
+_ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    path: Path
+    of: str
+    """Its path in the model's folder."""
+    sha256: str
+    size_bytes: int
+
+
+def push_weights(
+    folder: Path, destination: str, *, clients: MakeClient | None = None
+) -> PushedWeights:
+    """Upload what lies in the artifact's weights/ and is not at `destination`, s3://BUCKET/PREFIX.
+
+    A file is read and held to its sha256 before any of it is sent. An upload that was interrupted
+    goes on with the parts that are missing. Raises ConfigurationError for an address that is none
+    or an artifact without weights outside, IntegrityError for a file that was changed, CloudError
+    where AWS refuses.
+    """
+    bucket, prefix = read_destination(destination)
+    files = list(_list_files(folder.absolute()))
+    with explain_sdk_errors():
+        store = (clients or make_client)("s3")
+        pushed = [_push_file(file, store, bucket, f"{prefix}/{file.sha256}") for file in files]
+    return {
+        "destination": f"s3://{bucket}/{prefix}",
+        "files": pushed,
+        "parameters": {"WeightsBucket": bucket, "WeightsPrefix": prefix},
+    }
+
+
+def read_destination(address: str) -> tuple[str, str]:
+    """Bucket and prefix of s3://BUCKET/PREFIX. Raises ConfigurationError."""
+    scheme, slashes, rest = address.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    prefix = prefix.strip("/")
+    if scheme != "s3" or not slashes or not _BUCKET.fullmatch(bucket):
+        raise ConfigurationError(
+            f"{address!r} names no bucket of S3. Write it as s3://BUCKET/PREFIX."
+        )
+    if not _PREFIX.fullmatch(prefix) or {".", ".."} & {*prefix.split("/")}:
+        raise ConfigurationError(
+            f"{address!r} has no prefix that the template's WeightsPrefix takes: letters, digits "
+            "and !_.()- with slashes between. Write it as s3://BUCKET/weights/churn."
+        )
+    return bucket, prefix
+
+
+def _list_files(home: Path) -> Iterator[_File]:
+    """Raises ConfigurationError where there are none, IntegrityError for one that was changed."""
+    built = artifact.read(home)
+    tree = built.folder / targets.load(built.target).tree.home
+    listed = artifact.read_manifest(tree).weights
+    if not listed:
+        raise ConfigurationError(
+            f"{home} has no weights outside of its function, so there is nothing to push. Build it "
+            "with --weights fetch to have them outside."
+        )
+    seen: set[str] = set()
+    for each in listed:
+        digest, of = str(each["sha256"]), str(each["path"])
+        if digest in seen:
+            continue
+        seen.add(digest)
+        path = find_inside(home, f"{WEIGHTS}/{digest}")
+        if path is None:
+            raise ModelFormatError(
+                f"{WEIGHTS}/{digest} ({of}) is missing. Copy the whole folder of the artifact, or "
+                "build it again."
+            )
+        if (found := sha256(path)) != digest:
+            raise IntegrityError(
+                f"{WEIGHTS}/{digest} ({of}) was changed since it was built: it has sha256 {found}, "
+                f"and {MANIFEST} lists another. It was not sent. Build the artifact again."
+            )
+        yield _File(path=path, of=of, sha256=digest, size_bytes=path.stat().st_size)
+
+
+def _push_file(file: _File, store: Client, bucket: str, key: str) -> PushedFile:
+    sent = 0
+    if not _is_there(file, store, bucket, key):
+        _LOG.info("Sending %s, %.1f MB", file.of, file.size_bytes / 1e6)
+        sent = _upload(file, store, bucket, key)
+    return {
+        "path": file.of,
+        "key": key,
+        "size_bytes": file.size_bytes,
+        "sent_bytes": sent,
+    }
+
+
+def _is_there(file: _File, store: Client, bucket: str, key: str) -> bool:
+    """Tell whether the object is whole and of this file: it was made by this program, and of it."""
+    try:
+        found = store.head_object(Bucket=bucket, Key=key)
+    except Exception as error:
+        response = getattr(error, "response", None) or {}
+        if str(response.get("Error", {}).get("Code")) not in _ABSENT:
+            raise
+        return False
+    told = (found.get("Metadata") or {}).get(_DIGEST)
+    return found["ContentLength"] == file.size_bytes and told == file.sha256
+
+
+def _upload(file: _File, store: Client, bucket: str, key: str) -> int:
+    """Send the parts that are missing of it; the number of bytes sent."""
+    where = {"Bucket": bucket, "Key": key}
+    upload, there = _find_begun(file, store, where)
+    sent, parts = 0, []
+    with file.path.open("rb") as opened:
+        for number, first in enumerate(range(0, file.size_bytes, _PART_BYTES), 1):
+            size = min(_PART_BYTES, file.size_bytes - first)
+            digest = there.get((number, size))
+            if digest is None:
+                opened.seek(first)
+                body = opened.read(size)
+                # a checksum of the SDK's own goes with it, which S3 holds the part to
+                digest = store.upload_part(**where, UploadId=upload, PartNumber=number, Body=body)[
+                    "ETag"
+                ]
+                sent += size
+            parts.append({"PartNumber": number, "ETag": digest})
+    store.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
+    return sent
+
+
+def _find_begun(
+    file: _File, store: Client, where: Mapping[str, str]
+) -> tuple[str, dict[tuple[int, int], str]]:
+    """The latest upload of this object that was begun and not ended, and its parts; else a new one.
+
+    The key is the file's sha256, so its parts are this file's where they were cut alike.
+    """
+    found = store.list_multipart_uploads(Bucket=where["Bucket"], Prefix=where["Key"])
+    begun = [each for each in found.get("Uploads", ()) if each["Key"] == where["Key"]]
+    if not begun:
+        made = store.create_multipart_upload(**where, Metadata={_DIGEST: file.sha256})
+        return str(made["UploadId"]), {}
+    upload = str(max(begun, key=lambda each: each["Initiated"])["UploadId"])
+    there: dict[tuple[int, int], str] = {}
+    for page in store.get_paginator("list_parts").paginate(**where, UploadId=upload):
+        for part in page.get("Parts", ()):
+            there[int(part["PartNumber"]), int(part["Size"])] = str(part["ETag"])
+    _LOG.info("Going on with an upload that was begun: %d parts are there", len(there))
+    return upload, there
