@@ -18,6 +18,7 @@ from packager.types import Engine as EngineName
 from packager.types import Front as HttpFront
 from packager.types import Rollout as TrafficRollout
 from packager.types import Tier as RuntimeTier
+from packager.types import Weights as WeightsPlace
 
 Target: TypeAlias = Annotated[
     str,
@@ -186,6 +187,17 @@ Driver: TypeAlias = Annotated[
         help="NVIDIA driver of the deployed machine, for example 580, or a host such as "
         "cloud-run-l4. It decides between CUDA 12 and 13.",
         show_default=False,
+    ),
+]
+Weights: TypeAlias = Annotated[
+    WeightsPlace,
+    typer.Option(
+        "--weights",
+        **define_enum_choice(WeightsPlace, metavar="<place>"),
+        rich_help_panel=Panel.TARGET,
+        help="Where the model's files of 1 MB or more go: package (in what is deployed), fetch (in "
+        "S3, from which each start fetches them), mount (on a file system that the function "
+        "mounts) or auto (fetch where the package would be too large). For aws-lambda.",
     ),
 ]
 FactsDir: TypeAlias = Annotated[

@@ -12,11 +12,12 @@ from typing import Final, cast
 
 from packager.commands import artifact
 from packager.commands.artifact import template_environment
+from packager.commands.artifact.description import WEIGHTS
 from packager.environments import interpreters
-from packager.errors import ConfigurationError
+from packager.errors import ConfigurationError, ModelFormatError
 from packager.system.resources import WORKERS
 from packager.system.scratch import make_scratch
-from packager.targets.hosts import Boot
+from packager.targets.hosts import Boot, LocalWeights
 from packager.types import HostKind, Sent, Target
 from packager.workers.stand_in.recorded_clients import MARK
 
@@ -45,6 +46,7 @@ def prepare_boot(
     given = parse_variables(variables)
     told = template_environment.read_environment(built.home, target.program.host)
     interpreter = interpreters.find(minor)
+    weights, tmp_mb = _find_weights(built, target)
     with make_scratch("stand-in") as folder:
         recorded: Mapping[str, str] = {}
         if target.program.host is HostKind.LAMBDA:
@@ -62,9 +64,29 @@ def prepare_boot(
             brings_client=any(
                 each.brings_client for each in target.runtimes if each.python_minor == minor
             ),
+            weights=weights,
+            tmp_mb=tmp_mb,
             env={**told, **recorded, **given},
             path_first=(folder,) if recorded else (),
         )
+
+
+def _find_weights(built: artifact.Built, target: Target) -> tuple[LocalWeights | None, int | None]:
+    """The artifact's own weights/, where its function has weights outside; and the size of /tmp."""
+    if target.weights is None:
+        return None, None
+    manifest = artifact.read_manifest(built.folder / target.tree.home)
+    if not manifest.weights:
+        return None, None
+    folder = built.home / WEIGHTS
+    if not folder.is_dir():
+        raise ModelFormatError(
+            f"{built.home} has no folder {WEIGHTS}, and its function has weights outside of it. "
+            "Build it again, or copy the whole folder of the artifact."
+        )
+    fetched = manifest.weights_from != "mount"
+    told = template_environment.read_default(built.home, "EphemeralStorageMb")
+    return LocalWeights(folder=folder, fetched=fetched), int(told) if fetched and told else None
 
 
 def read_sent(log: str) -> list[Sent]:

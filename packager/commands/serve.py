@@ -16,6 +16,7 @@ from typing import Final
 
 from packager import targets
 from packager.commands import artifact
+from packager.commands.artifact.description import WEIGHTS
 from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.local_boot import parse_variables, prepare_boot
 from packager.commands.local_http_server import Front, listen
@@ -59,6 +60,8 @@ class Server:
     """Whether the model's code reaches what this machine reaches."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Those of `--env`."""
+    weights: Path | None = None
+    """Folder of what lies outside of the function's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def prepare(
     is no variable.
     """
     given = parse_variables(variables)
-    folder = Path(source)
+    folder, weights = Path(source), None
     if artifact.is_artifact(folder):
         built = artifact.read(folder)
         warn_of_changes(folder)
@@ -96,6 +99,8 @@ def prepare(
             raise ConfigurationError(why)
         target = targets.load(built.target)
         function = built.folder / target.tree.home
+        outside = (built.home / WEIGHTS).resolve()
+        weights = outside if outside.is_dir() else None
         if not deployed:
             artifact.check_interface(built)
         else:
@@ -111,7 +116,7 @@ def prepare(
     interpreter = interpreters.find(manifest.python)
     python = virtual_environments.ensure(interpreter, _NEEDS, label="serve", compiled=True)
     # the function knows its modules by their full paths: neither links nor `..` may be in them
-    return Server(function.resolve(), python, request.model.allow_network, given)
+    return Server(function.resolve(), python, request.model.allow_network, given, weights)
 
 
 def run(server: Server | Deployed, *, host: str, port: int) -> int:
@@ -128,9 +133,9 @@ def run(server: Server | Deployed, *, host: str, port: int) -> int:
         arguments: list[str | Path] = [server.function, handlers_root(), str(fd)]
         code = registered_model.serve(
             [server.python, _WORKER, *arguments],
-            readable=(server.function, handlers_root(), _WORKER),
+            readable=(server.function, handlers_root(), _WORKER, *filter(None, [server.weights])),
             network=server.network,
-            env={**_environment(server.function), **server.variables},
+            env={**_environment(server.function, server.weights), **server.variables},
             pass_fds=(fd,),
         )
     if code not in {0, -signal.SIGINT, -signal.SIGTERM}:
@@ -159,14 +164,16 @@ def _run_deployed(server: Deployed, host: str, port: int) -> int:
     return 0
 
 
-def _environment(function: Path) -> dict[str, str]:
+def _environment(function: Path, weights: Path | None = None) -> dict[str, str]:
     """Return what the server reads of the user's: no secret that a model's code could take."""
+    outside = {} if weights is None else {"PACKAGER_WEIGHTS": str(weights)}
     return {
         **process.basic_environment(),
         **process.numeric_environment(),
         **process.inherit(("LOG_LEVEL",), prefixes=("PACKAGER_",)),
         "LD_LIBRARY_PATH": str(function / "lib"),
         "PYTHONDONTWRITEBYTECODE": "1",
+        **outside,
     }
 
 

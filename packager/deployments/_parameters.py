@@ -24,7 +24,7 @@ _FOLDER: Final = TEMPLATES / "aws_lambda"
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 _OUTPUT: Final = "Queue, event bus, table or delivery stream"
 """Stands where a template names the kind of destination that it was built for."""
-_PARTS: Final = ("_account", "_http")
+_PARTS: Final = ("_account", "_http", "_weights")
 """Folders of parts that every template may have."""
 _OF_SOURCES: Final = ("_events_parameters.yaml", "_files_parameters.yaml")
 
@@ -53,6 +53,8 @@ def template_parameters() -> Declared:
     found = dict(_sources(text))
     memory = {"MinValue": limits.memory_mb[0], "MaxValue": limits.memory_mb[1]}
     found["MemorySizeMb"] = {**found["MemorySizeMb"], **memory}
+    own_tmp = {"MinValue": limits.tmp_bytes >> 20}
+    found["EphemeralStorageMb"] = {**found["EphemeralStorageMb"], **own_tmp}
     found["TimeoutSeconds"] = {**found["TimeoutSeconds"], "MaxValue": limits.timeout_seconds}
     return MappingProxyType(found)
 

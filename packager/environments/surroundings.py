@@ -24,18 +24,19 @@ def confine(
     writable: Sequence[Path] = (),
     devices: Sequence[str] = (),
     network: bool = False,
+    tmp_mb: int | None = None,
     facts_dir: Path | None = None,
 ) -> Confinement:
     """Confine as the target's platform does: only /tmp can be written, in the target's size.
 
-    Of this machine's programs and libraries functions see those that the target has, and what
-    `interpreter` is linked to. Raises FactsError, ToolError where that one does not start.
+    With `tmp_mb` it is of that size, as a deployment may ask for.
 
     Of this machine's programs and libraries they see those that the target has, and what
     `interpreter` is linked to. Raises FactsError, ToolError where that one does not start.
     """
     around = facts.surroundings(target, facts_dir)
-    scratch = {TMP: facts.limits(target, facts_dir).tmp_bytes}
+    own_bytes = facts.limits(target, facts_dir).tmp_bytes
+    scratch = {TMP: own_bytes if tmp_mb is None else tmp_mb * _MB}
     if around.shared_memory_bytes:
         scratch[SHARED_MEMORY] = around.shared_memory_bytes
     return Confinement(

@@ -25,6 +25,8 @@ from packager.types import (
     Runtime,
     Shadow,
     Surroundings,
+    Weights,
+    WeightsSupport,
 )
 
 _ARCHITECTURES: Final = {"x86_64", "arm64"}
@@ -207,6 +209,23 @@ def shadows(target: str, folder: Path | None = None) -> tuple[Shadow, ...]:
         for table in root.tables("shadows")
     )
     root.done()
+    return found
+
+
+def weights(
+    target: str, ways: tuple[Weights, ...], handlers: tuple[str, ...], folder: Path | None = None
+) -> WeightsSupport:
+    """Read what the target gives a function for weights outside of it, had in one of `ways`."""
+    table = read(_name_file(target), folder).table("weights")
+    found = WeightsSupport(
+        ways=ways,
+        handlers=handlers,
+        tmp_most_bytes=table.whole("tmp_most_bytes"),
+        fetch_bytes_per_second=table.whole("fetch_bytes_per_second"),
+        source=table.source(),
+        as_of=table.day("as_of"),
+    )
+    table.done()
     return found
 
 

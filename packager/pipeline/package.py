@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +30,8 @@ _CHUNK_BYTES = 1 << 20
 def package(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> Artifact:
     """Write `out/function/`, and `out/function.zip` where the target takes a zip.
 
+    Weights that lie outside of the function go to `out/weights/`.
+
     Raises VerificationError where the tree is not the one that was verified, cannot be put into a
     zip, or is over the target's limits; StorageError where the disk is full.
     """
@@ -42,6 +45,7 @@ def package(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> Artifact:
         for name, text in entry_files(plan).items():
             (folder / name).write_text(text, encoding="utf-8")
             (folder / name).chmod(0o644)
+        _stop_unpackable(list(_copy_weights(bundle, out / "weights")))
         if plan.target.deployment.base_image is None:
             write_zip(folder, archive, changing={"model"})
     except OSError as error:
@@ -110,6 +114,23 @@ def _copy_tree(root: Path, home: Path, top: Path) -> list[FileRecord]:
         target.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)
         records.append(FileRecord(PurePosixPath(relative.as_posix()), total.hexdigest(), size))
     return records
+
+
+def _copy_weights(bundle: Bundle, folder: Path) -> Iterator[Finding]:
+    """Copy them, each called by its sha256; a finding for each that is not what was verified."""
+    if bundle.weights_root is None:
+        return
+    folder.mkdir()
+    folder.chmod(0o755)
+    for name in sorted({file.sha256 for file in bundle.weights}):
+        shutil.copyfile(bundle.weights_root / name, folder / name)
+        (folder / name).chmod(0o644)
+        if sha256(folder / name) != name:
+            paths = [str(file.path) for file in bundle.weights if file.sha256 == name]
+            yield _make_finding(
+                f"The weights {', '.join(paths)} differ from what was verified.",
+                "Something wrote into the build's folder; build again.",
+            )
 
 
 def _list_differences(bundle: Bundle, copied: list[FileRecord]) -> Iterator[Finding]:

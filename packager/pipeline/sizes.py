@@ -1,4 +1,4 @@
-"""Sizes in a function's folder, and what a smaller one would gain."""
+"""Sizes in a function's folder, what a smaller one would gain, and what can lie outside of it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from handlers.importer import bytecode_importer
-from packager.types import Runtime, Target
+from packager.types import BuildPlan, Bundle, FileRecord, Runtime, Target, Weights
 
 SHOWN: Final = 10
 REST: Final = "other files"
+LEAST_WEIGHT_BYTES: Final = 1 << 20
+"""A smaller file costs a start more as a request than as a part of the zip."""
+_MB: Final = 1 << 20
+_TMP_STEP_MB: Final = 64
+_TMP_SPARE_BYTES: Final = 128 << 20
+"""Of /tmp, beside weights: the model's small files, and what its code writes."""
+_MODEL: Final = PurePosixPath("model")
+_CODE: Final = (".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".whl", ".egg", ".zip", ".jar")
+_ELF: Final = b"\x7fELF"
 _SHARE: Final = 0.01
 _HOME: Final = PurePosixPath("handlers")
 _ARCHIVES: Final = {
@@ -89,6 +98,42 @@ def unlocking(packages: Sequence[tuple[str, int]], target: Target, runtime: Runt
         f"{_mb(over)} less would fit {target.name}{start}: as much as "
         f"{' and '.join(named)} {'take' if len(named) > 1 else 'takes'}."
     )
+
+
+def list_weights(bundle: Bundle, plan: BuildPlan) -> tuple[FileRecord, ...]:
+    """List the files that can lie outside of the tree: large ones of the model without code."""
+    code = [_MODEL / name for name in plan.loader.options.get("code", ())]
+    return tuple(
+        file
+        for file in bundle.files
+        if file.path.is_relative_to(_MODEL)
+        and file.size_bytes >= LEAST_WEIGHT_BYTES
+        and not any(file.path.is_relative_to(each) for each in code)
+        and not _holds_code(bundle, file)
+    )
+
+
+def _holds_code(bundle: Bundle, file: FileRecord) -> bool:
+    if ".so." in file.path.name or file.path.name.lower().endswith(_CODE):
+        return True
+    with (bundle.root / file.path).open("rb") as opened:
+        return opened.read(len(_ELF)) == _ELF
+
+
+def choose_tmp_mb(bundle: Bundle, plan: BuildPlan) -> int:
+    """Choose the size of the function's /tmp: its platform's own, or what fetched weights need."""
+    own = plan.target.limits.tmp_bytes // _MB
+    if not bundle.weights or plan.request.target.weights is Weights.MOUNT:
+        return own
+    steps = -(-(bundle.weights_bytes + _TMP_SPARE_BYTES) // (_TMP_STEP_MB * _MB))
+    return max(own, steps * _TMP_STEP_MB)
+
+
+def estimate_fetch_seconds(bundle: Bundle, plan: BuildPlan) -> float:
+    """Estimate how long a start fetches: their size over a speed that a page states."""
+    if plan.target.weights is None or plan.request.target.weights is Weights.MOUNT:
+        return 0.0
+    return bundle.weights_bytes / plan.target.weights.fetch_bytes_per_second
 
 
 def _mb(size_bytes: int) -> str:

@@ -17,6 +17,7 @@ from packager.types import (
     Program,
     Target,
     Tree,
+    Weights,
 )
 
 NAME: Final = "aws-lambda"
@@ -68,4 +69,12 @@ def target(facts_dir: Path | None = None) -> Target:
             remembers=True,
         ),
         machine=Machine(told_memory=True, computes=tuple(Compute)),
+        weights=facts.weights(
+            NAME,
+            (Weights.FETCH, Weights.MOUNT),
+            tuple(
+                f"loaders/weights/{name}.py" for name in ("__init__", "download", "mounted", "s3")
+            ),
+            facts_dir,
+        ),
     )

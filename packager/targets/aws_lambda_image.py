@@ -31,6 +31,8 @@ def target(facts_dir: Path | None = None) -> Target:
         function,
         name=NAME,
         way_out="gpu-container",
+        # an image has room for them, and is fetched a part at a time
+        weights=None,
         limits=replace(limits, unzipped_bytes=limits.unzipped_bytes - base.size_bytes),
         runtimes=_list_runtimes(function, facts_dir),
         deployment=Deployment(

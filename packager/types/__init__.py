@@ -21,6 +21,7 @@ from packager.types._choices import (
     Shipped,
     Stage,
     Tier,
+    Weights,
 )
 from packager.types._model import (
     ColumnSpec,
@@ -103,6 +104,8 @@ from packager.types._results import (
     OptionRow,
     PlanRows,
     PlanSummary,
+    PushedFile,
+    PushedWeights,
     ReportPage,
     ReportSummary,
     Sent,
@@ -138,6 +141,7 @@ from packager.types._target import (
     Telemetry,
     TokenCheck,
     Tree,
+    WeightsSupport,
 )
 
 __all__ = [
@@ -223,6 +227,8 @@ __all__ = [
     "Program",
     "ProofOptions",
     "Provided",
+    "PushedFile",
+    "PushedWeights",
     "RebuildInputs",
     "RejectedBundle",
     "Removal",
@@ -264,6 +270,8 @@ __all__ = [
     "Vulnerability",
     "VulnerabilityRecord",
     "WayRow",
+    "Weights",
+    "WeightsSupport",
     "WheelDocument",
     "change_request",
     "list_settings",

@@ -96,6 +96,15 @@ class Bundle:
     loaders: Mapping[PurePosixPath, frozenset[str]] = field(default_factory=dict)
     """For each library that lacks one of the system's, the modules that cannot do without it."""
 
+    weights: tuple[FileRecord, ...] = ()
+    """Files of the model that ship beside the tree, by their path in the model's folder."""
+    weights_root: Path | None = None
+    """Folder that has them, each by its sha256; None where there are none."""
+
+    @property
+    def weights_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.weights)
+
     @property
     def size_bytes(self) -> int:
         return sum(file.size_bytes for file in self.files)

@@ -100,6 +100,19 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class Weights(StrEnum):
+    """Place of the model's large data files."""
+
+    PACKAGE = "package"
+    """In what is deployed, as all else."""
+    FETCH = "fetch"
+    """In object storage, from which each start fetches them."""
+    MOUNT = "mount"
+    """On a file system that the function mounts."""
+    AUTO = "auto"
+    """In what is deployed where they fit, else in object storage."""
+
+
 class Rollout(StrEnum):
     """Way in which a new version takes over the requests of the one before."""
 

@@ -19,6 +19,7 @@ from packager.types._choices import (
     Rollout,
     Shipped,
     Tier,
+    Weights,
 )
 from packager.types._supply_chain import OSV, Severity
 
@@ -61,6 +62,8 @@ class TargetOptions:
     """How a new version takes over the traffic; None moves all of it, and checks nothing."""
     emit: tuple[InfrastructureTool, ...] = ()
     """Tools that are written for too, beside the target's own."""
+    weights: Weights = Weights.PACKAGE
+    """Where the model's large data files go."""
     facts_dir: Path | None = None
     """A folder whose TOML files override those in packager/facts."""
 

@@ -16,6 +16,7 @@ from packager.types._choices import (
     HostKind,
     HttpAuth,
     InfrastructureTool,
+    Weights,
 )
 
 _TOP: Final = PurePosixPath()
@@ -283,6 +284,21 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsSupport:
+    """Ways in which a target's function can have weights that are not in what is deployed."""
+
+    ways: tuple[Weights, ...]
+    handlers: tuple[str, ...]
+    """Files of handlers/ that ship then, as globs relative to handlers/."""
+    tmp_most_bytes: int
+    """Most of /tmp that can be asked for: what is fetched lies there."""
+    fetch_bytes_per_second: int
+    """Of one function, as its source measured it; nothing here can."""
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Target that an artifact goes to; one file each under packager/targets."""
 
@@ -297,6 +313,8 @@ class Target:
     tree: Tree
     events: EventSupport = field(default_factory=EventSupport)
     machine: Machine = field(default_factory=Machine)
+    weights: WeightsSupport | None = None
+    """None where the model's files are always in what is deployed."""
 
     def has_runtime(self, runtime: Runtime, today: date) -> bool:
         """Tell whether that one can be deployed to: an image outlives its Python's end of life."""

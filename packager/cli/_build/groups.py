@@ -30,6 +30,7 @@ from packager.types import (
     SlimmingOptions,
     SupplyChainOptions,
     TargetOptions,
+    Weights,
 )
 
 
@@ -65,6 +66,7 @@ def _read_target(
     driver: to.Driver = None,
     rollout: to.Rollout = None,
     emit: to.Emit = None,
+    weights: to.Weights = Weights.PACKAGE,
     facts_dir: to.FactsDir = None,
 ) -> TargetOptions:
     return TargetOptions(
@@ -79,6 +81,7 @@ def _read_target(
         driver=driver,
         rollout=None if rollout is None else Rollout(rollout),
         emit=tuple(InfrastructureTool(each) for each in dict.fromkeys(emit or ())),
+        weights=weights,
         facts_dir=facts_dir,
     )
 

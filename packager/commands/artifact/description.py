@@ -19,6 +19,8 @@ EVIDENCE: Final = "evidence.json"
 SBOM: Final = "sbom.cdx.json"
 LOCK: Final = "pylock.toml"
 MANIFEST: Final = "model-manifest.json"
+WEIGHTS: Final = "weights"
+"""Folder of what lies outside of the function."""
 REPORT_VERSION: Final = 1
 MOST_DOCUMENT: Final = 64 * 2**20
 

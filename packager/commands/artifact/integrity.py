@@ -24,6 +24,7 @@ from packager.commands.artifact.description import (
     LOCK,
     MANIFEST,
     SBOM,
+    WEIGHTS,
     DescribedArtifact,
     check_built,
     find_inside,
@@ -217,10 +218,27 @@ def _check_evidence(artifact: DescribedArtifact) -> Iterator[str]:
             yield f"{EVIDENCE} and {MARKER} differ in {name!r}."
 
 
+def _check_weights(artifact: DescribedArtifact) -> Iterator[str]:
+    """The files of weights/, each by the sha256 that the function's manifest has of it."""
+    listed = artifact.read(MANIFEST).get("weights") or []
+    wanted = {str(each["sha256"]): f"{each['path']}" for each in listed}
+    for name, path in sorted(wanted.items()):
+        file = find_inside(artifact.home, f"{WEIGHTS}/{name}")
+        if file is None:
+            yield f"{WEIGHTS}/{name} ({path}) is missing, or is not a regular file."
+        elif (found := sha256(file)) != name:
+            yield f"{WEIGHTS}/{name} ({path}) was changed: it has sha256 {found}."
+    folder = artifact.home / WEIGHTS
+    there = {each.name for each in os.scandir(folder)} if folder.is_dir() else set()
+    for name in sorted(there - wanted.keys()):
+        yield f"{WEIGHTS}/{name} is not in {MANIFEST}."
+
+
 _CHECKS: Final[Mapping[str, Callable[[DescribedArtifact], Iterator[str]]]] = {
     "files": _check_files,
     "function": _check_function,
     "manifest": _check_manifest,
+    "weights": _check_weights,
     "evidence": _check_evidence,
     "bill of materials": check_sbom,
     "lock": check_lock,
@@ -236,7 +254,7 @@ def _list_notes(artifact: DescribedArtifact) -> Iterator[str]:
             yield f"{name} was changed. It holds your own settings, so this is no fault."
     if (artifact.home / ATTESTATIONS).exists():
         yield f"{ATTESTATIONS} is signed: `packager verify --key` holds it to a public key."
-    known = {*artifact.emitted, MARKER, ATTESTATIONS, "function", "function.zip"}
+    known = {*artifact.emitted, MARKER, ATTESTATIONS, "function", "function.zip", WEIGHTS}
     tops = {PurePosixPath(name).parts[0] for name in known if PurePosixPath(name).parts}
     others = sorted(entry.name for entry in os.scandir(artifact.home) if entry.name not in tops)
     if others:

@@ -72,6 +72,9 @@ class _Template:
         self._conditions: Mapping[str, Any] = template.get("Conditions", {})
         self._resources: Mapping[str, Any] = template["Resources"]
 
+    def default(self, parameter: str) -> str:
+        return str(self._parameters.get(parameter, {}).get("Default", ""))
+
     def names(self) -> list[str]:
         return list(self._list_variables())
 
@@ -128,6 +131,14 @@ class _Template:
             return name
         service = str(self._resources[name]["Type"]).split("::")[1].lower()
         return f"arn:aws:{service}:{_PSEUDO['AWS::Region']}:{_ACCOUNT}:{name}"
+
+
+def read_default(folder: Path, parameter: str) -> str:
+    """The default of a Lambda template's parameter; empty where it has none.
+
+    Raises ModelFormatError where the template cannot be read.
+    """
+    return _read_template(folder, lambda template: template.default(parameter))
 
 
 def list_names(folder: Path) -> list[str]:

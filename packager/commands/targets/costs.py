@@ -135,7 +135,8 @@ def list_ways(
         rows=workload.rows,
         memory_mb=memory,
         seconds=whole / share,
-        init_seconds=(measured.init_seconds or 0.0) / share,
+        init_seconds=(measured.init_seconds or 0.0) / share
+        + measured.estimate_fetch_seconds(target),
         idle=known.idle,
         front=front,
         http=_reckon_front(front, measured, workload),

@@ -35,6 +35,7 @@ from packager.types import (
     Front,
     TargetRow,
     WayRow,
+    Weights,
     change_request,
 )
 
@@ -53,9 +54,18 @@ class Decided:
 
 
 def _choose_target(request: BuildRequest, name: str, gpu: str) -> BuildRequest:
-    """The request for a target, without a GPU unless the model needs one or one was asked for."""
+    """The request for a target, without a GPU unless the model needs one or one was asked for.
+
+    Weights lie outside where the target can have them there.
+    """
     device = None if gpu or request.target.device else Device.CPU
-    return change_request(request, target=name, device=request.target.device or device)
+    support = targets.load(name, request.target.facts_dir).weights
+    return change_request(
+        request,
+        target=name,
+        device=request.target.device or device,
+        weights=request.target.weights if support else Weights.PACKAGE,
+    )
 
 
 def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workload) -> Decided:
@@ -106,6 +116,7 @@ def read_measurements(report: BuildReport, gpu: str = "") -> Measured:
     body = None if example is None else example.body
     return Measured(
         unzipped_bytes=report.artifact.unzipped_bytes,
+        weights_bytes=report.bundle.weights_bytes,
         memory_bytes=None if cold is None else cold.peak_rss_bytes,
         init_seconds=None if cold is None else cold.init_cpu_ms / 1000,
         answer_seconds=None if cold is None else cold.warm_invoke_ms / 1000,
@@ -133,6 +144,7 @@ def measured_before(
     target = report.get("target") or {}
     return Measured(
         unzipped_bytes=read_count(report["unzipped_bytes"]),
+        weights_bytes=_sum_weights(report),
         memory_bytes=None if memory is None else read_count(memory),
         init_seconds=_seconds(read_amount(cold.get("init_cpu_ms"))),
         answer_seconds=_seconds(read_amount(cold.get("warm_invoke_ms"))),
@@ -144,6 +156,11 @@ def measured_before(
         architecture=str(target.get("architecture") or "x86_64"),
         front=Front(target.get("front") or Front.HTTP_API),
     )
+
+
+def _sum_weights(report: Mapping[str, Any]) -> int:
+    """Bytes that lie outside of the function; none by a report that is older than these."""
+    return sum(read_count(each["size_bytes"]) for each in report.get("weights") or ())
 
 
 def list_verdicts(verdicts: Sequence[Verdict]) -> list[TargetRow]:

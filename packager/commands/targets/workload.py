@@ -26,6 +26,8 @@ class Measured:
     request_bytes: int | None = None
     """For `rows`."""
     response_bytes: int | None = None
+    weights_bytes: int = 0
+    """Outside of what was unpacked, on a target that can have them there."""
     needs_gpu: str = ""
     """Why it runs on a GPU alone; empty where a CPU will do."""
     python_minor: str = ""
@@ -38,6 +40,16 @@ class Measured:
     def list_runtimes(self, target: Target) -> list[Runtime]:
         """Runtimes of a target that it can run on: of its own Python, where one was chosen."""
         return [each for each in target.runtimes if self.python_minor in {"", each.python_minor}]
+
+    def count_unpacked_bytes(self, target: Target) -> int:
+        """Count what a target would unpack: the weights too, where none lie outside there."""
+        return self.unzipped_bytes + (0 if target.weights else self.weights_bytes)
+
+    def estimate_fetch_seconds(self, target: Target) -> float:
+        """Estimate how long a start on the target fetches weights, at the speed of its facts."""
+        if target.weights is None:
+            return 0.0
+        return self.weights_bytes / target.weights.fetch_bytes_per_second
 
     def estimate_seconds(self, rows: int) -> float | None:
         """Return the time of an answer of so many rows; None where no answer was timed.

@@ -12,6 +12,7 @@ from typing import Final
 
 from handlers.manifest import FILENAME
 from packager.commands.artifact.report_page import PAGE, render_page
+from packager.pipeline import sizes
 from packager.pipeline.emit import _text
 from packager.pipeline.emit._context import context
 from packager.pipeline.emit._report import evidence_json, report_json, to_json
@@ -44,7 +45,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
     from packager.pipeline.emit.bill_of_materials import sbom  # noqa: PLC0415 - half a second
 
     _LOG.info("Writing the template, the evidence and the bill of materials")
-    sizing = size(plan, verified.evidence)
+    sizing = size(plan, verified.evidence, sizes.estimate_fetch_seconds(verified.bundle, plan))
     scrub = _make_scrubber(verified, plan, out)
     exact = _keep_exact_samples(verified, scrub)
     evidence = scrub.json(evidence_json(artifact, verified, plan))

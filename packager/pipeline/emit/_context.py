@@ -18,7 +18,7 @@ from packager.pipeline.emit._sample_events import payload
 from packager.pipeline.emit._sizing import Sizing
 from packager.pipeline.function_variables import list_template_variables
 from packager.system import destination_uri
-from packager.types import Artifact, BuildPlan, Device, HttpAuth, VerifiedBundle
+from packager.types import Artifact, BuildPlan, Device, HttpAuth, VerifiedBundle, Weights
 
 _ROUTES: Final = {
     "Invocations": "POST /invocations",
@@ -95,11 +95,33 @@ def context(
         "runtime": plan.runtime.name,
         "scripts": plan.target.deployment.list_scripts(plan.request.events.sources),
         "sizing": sizing,
-        "snapstart": plan.runtime.snapstart,
         "stack_name": _text.stack_name(model.name),
         "tag_list": _lines(tagged, "- {{Key: {key}, Value: {value}}}"),
         "tag_map": _lines(tagged, "{key}: {value}"),
         "tags": tagged,
+        **_describe_weights(verified, plan),
+    }
+
+
+def _describe_weights(verified: VerifiedBundle, plan: BuildPlan) -> dict[str, object]:
+    """Return where the weights are had from, and whether the function can start from a snapshot.
+
+    Neither a mounted file system nor a larger /tmp goes with one:
+    https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
+    """
+    bundle = verified.bundle
+    way = None
+    if bundle.weights:
+        mounted = plan.request.target.weights is Weights.MOUNT
+        way = (Weights.MOUNT if mounted else Weights.FETCH).value
+    own_mb, tmp_mb = plan.target.limits.tmp_bytes >> 20, sizes.choose_tmp_mb(bundle, plan)
+    return {
+        "tmp_mb": tmp_mb,
+        "weights": way,
+        "weights_bytes": bundle.weights_bytes,
+        "weights_files": len({file.sha256 for file in bundle.weights}),
+        "snapstart": plan.runtime.snapstart and way != Weights.MOUNT,
+        "snapstart_default": tmp_mb <= own_mb,
     }
 
 

@@ -117,6 +117,7 @@ def report_json(
         "packages": [asdict(package) for package in plan.lock.packages],
         "removed": _count_removals(verified.bundle),
         "largest": packages[: sizes.SHOWN],
+        "weights": [asdict(file) for file in verified.bundle.weights],
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "defaults": {k: value for k, value in asdict(sizing).items() if value is not None},
     }

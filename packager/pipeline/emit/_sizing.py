@@ -38,13 +38,16 @@ class Sizing:
     """Of managed instances, where the function runs on them."""
 
 
-def size(plan: BuildPlan, evidence: Evidence) -> Sizing:
-    """Raises ConfigurationError for a request, VerificationError for a need over the limits."""
+def size(plan: BuildPlan, evidence: Evidence, fetch_seconds: float = 0.0) -> Sizing:
+    """Choose them; a start takes `fetch_seconds` more there than here, for weights.
+
+    Raises ConfigurationError for a request, VerificationError for a need over the limits.
+    """
     measured = evidence.replay.cold_start
     shared = size_instances(plan, measured)
     memory, memory_reason = _memory(plan, measured, shared)
     share = min(1.0, memory / plan.target.limits.whole_cpu_mb)
-    timeout, timeout_reason = _choose_timeout(plan, measured, share)
+    timeout, timeout_reason = _choose_timeout(plan, measured, share, fetch_seconds)
     p99, p99_reason = _measure_p99(measured, share, timeout)
     return Sizing(
         memory_mb=memory,
@@ -99,7 +102,9 @@ def _choose_memory(limits: Limits, need: int) -> int:
     return max(low, min(high, need))
 
 
-def _choose_timeout(plan: BuildPlan, measured: ColdStart | None, share: float) -> tuple[int, str]:
+def _choose_timeout(
+    plan: BuildPlan, measured: ColdStart | None, share: float, fetch_seconds: float
+) -> tuple[int, str]:
     limit = plan.target.limits.timeout_seconds
     if (asked := plan.request.target.timeout_seconds) is not None:
         if not 1 <= asked <= limit:
@@ -110,11 +115,12 @@ def _choose_timeout(plan: BuildPlan, measured: ColdStart | None, share: float) -
     if measured is None:
         return min(limit, _UNMEASURED_SECONDS), "a usual value: nothing was measured"
     start_ms = measured.init_wall_ms + measured.first_invoke_ms
-    seconds = _SLOWER * start_ms / 1000 / share
+    seconds = _SLOWER * (start_ms / 1000 / share + fetch_seconds)
     timeout = min(limit, max(_LEAST_SECONDS, math.ceil(seconds / 5) * 5))
+    fetching = f", and {fetch_seconds:.1f} s for fetching weights," if fetch_seconds else ""
     return timeout, (
         f"start and first answer took {start_ms / 1000:.2f} s here; {_SLOWER:g} times that at "
-        f"{share:.0%} of a CPU, at least {min(limit, _LEAST_SECONDS)} s"
+        f"{share:.0%} of a CPU{fetching or ','} at least {min(limit, _LEAST_SECONDS)} s"
     )
 
 

@@ -18,6 +18,7 @@ from packager.errors import (
     suggest_names,
 )
 from packager.facts import devices
+from packager.pipeline.sizes import LEAST_WEIGHT_BYTES
 from packager.probes import NOTHING_TO_REPLAY, probes
 from packager.system import destination_uri
 from packager.targets.lambda_emulator import why_not_bootable
@@ -28,12 +29,14 @@ from packager.types import (
     BuildRequest,
     Compute,
     Device,
+    Engine,
     Front,
     HttpAuth,
     PassName,
     ResolvedModel,
     SupplyChainOptions,
     Target,
+    Weights,
     list_settings,
 )
 
@@ -67,6 +70,7 @@ def settings(request: BuildRequest, target: Target) -> None:
         *_rollout(request, target),
         *_check_tools(request, target),
         *_device(request, target),
+        *_check_weights(request, target),
     ]
     if request.http.opentelemetry and target.program.telemetry is None:
         wrong.append(
@@ -224,6 +228,31 @@ def _device(request: BuildRequest, target: Target) -> Iterator[str]:
             yield str(error)
 
 
+def _check_weights(request: BuildRequest, target: Target) -> Iterator[str]:
+    wanted = request.target.weights
+    if wanted is Weights.PACKAGE:
+        return
+    if target.weights is None:
+        limit = target.limits.unzipped_bytes / 1e9
+        yield (
+            f"--weights {wanted}: {target.name} takes {limit:.1f} GB, and the weights lie among "
+            "them; aws-lambda can have them outside. Leave it out."
+        )
+    elif wanted not in (*target.weights.ways, Weights.AUTO):
+        known = ", ".join((*target.weights.ways, Weights.AUTO, Weights.PACKAGE))
+        yield f"--weights {wanted}: {target.name} takes {known}."
+    elif request.target.compute is not Compute.ON_DEMAND:
+        yield (
+            f"--weights {wanted}: with --compute {request.target.compute} weights are always in "
+            "the package. Leave one of the two out."
+        )
+    elif request.engine.kind is Engine.MACHINE_CODE:
+        yield (
+            f"--weights {wanted}: machine code has no weights, its numbers are in the library. "
+            "Leave one of --weights and --engine machine-code out."
+        )
+
+
 def _auth(request: BuildRequest, target: Target) -> Iterator[str]:
     auth, front = request.http.auth, request.http.front
     if auth is HttpAuth.IAM:
@@ -301,15 +330,26 @@ def _destination(output_to: str, asynchronous: Sequence[str], target: Target) ->
         )
 
 
-def size(model: ResolvedModel, target: Target) -> None:
+def size(model: ResolvedModel, target: Target, weights: Weights = Weights.PACKAGE) -> None:
     """Raises PlanError where the model's own files alone are more than the target takes."""
     total = sum(file.size_bytes for file in model.files)
+    support = target.weights
+    if weights is not Weights.PACKAGE and support is not None:
+        outside = sum(f.size_bytes for f in model.files if f.size_bytes >= LEAST_WEIGHT_BYTES)
+        total -= outside
+        if weights is not Weights.MOUNT and outside > support.tmp_most_bytes:
+            raise PlanError(
+                f"The model's large files have {outside:,} bytes; /tmp, where a start of "
+                f"{target.name} fetches them to, has {support.tmp_most_bytes:,} at most.\n"
+                f"The way out is the target {target.way_out}, or --weights mount."
+            )
     if total > target.limits.unzipped_bytes:
+        outside_too = "" if support is None else ", or --weights fetch, which has them outside"
         raise PlanError(
             f"The model's own files have {total:,} bytes; {target.name} takes "
             f"{target.limits.unzipped_bytes:,} for everything, unpacked "
             f"({target.limits.source}, {target.limits.as_of}).\n"
-            f"The way out is the target {target.way_out}."
+            f"The way out is the target {target.way_out}{outside_too}."
         )
 
 

@@ -42,6 +42,7 @@ from packager.types import (
     Shipped,
     Target,
     UpgradedPin,
+    Weights,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ def extend_target(request: BuildRequest, target: Target, builds: devices.Builds)
     telemetry = target.program.telemetry if request.http.opentelemetry else None
     token_check = target.program.token_check if request.http.auth is HttpAuth.JWT else None
     more = [each for each in (telemetry, token_check) if each is not None]
+    outside = target.weights if request.target.weights is not Weights.PACKAGE else None
     return EffectiveTarget(
         target=target,
         requires=(
@@ -94,7 +96,12 @@ def extend_target(request: BuildRequest, target: Target, builds: devices.Builds)
             *(line for each in more for line in each.requires),
             *builds.requires,
         ),
-        keep=(*target.program.keep, *(name for each in more for name in each.keep)),
+        keep=(
+            *target.program.keep,
+            *(name for each in more for name in each.keep),
+            # read at start once the weights lie outside, which they do for no trace
+            *(f"handlers/{name}" for name in ([] if outside is None else outside.handlers)),
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from packager.pipeline.slim import defer, prune, unused_distributions, weights
 from packager.pipeline.slim.native import libraries, library_loaders, strip_libraries
 from packager.pipeline.slim.passes import Pass, UnwantedError, check_wanted, working_while
 from packager.pipeline.slim.stage import describe_answers, stage
-from packager.pipeline.slim.storing import archive, bytecode, compressed_store
+from packager.pipeline.slim.storing import archive, bytecode, compressed_store, outside_weights
 from packager.pipeline.slim.tracing import trace
 from packager.pipeline.slim.tracing.trusted_types import (
     list_trusted_types,
@@ -169,6 +169,8 @@ def has_same_tree(begun: BuildPlan, plan: BuildPlan) -> bool:
 def slim(plan: BuildPlan, work: Path, begun: Begun | None = None) -> Bundle:
     """Stage the function's folder under `work`, then run the plan's passes over it.
 
+    Last of all the weights are moved out, where the plan has them outside.
+
     `begun` is the tree that `begin_slimming` made there by the same plan (`has_same_tree`).
     What a pass took out and the trace saw asked for is kept: the tree is then made anew.
     Raises ConfigurationError for a pass that does not exist, ToolError or StorageError where
@@ -187,7 +189,7 @@ def slim(plan: BuildPlan, work: Path, begun: Begun | None = None) -> Bundle:
             _LOG.info("Needed after all, so kept: %s", ", ".join(missed))
             shutil.rmtree(bundle.root)
             return slim(replace(plan, keep=(*plan.keep, *missed)), work)
-    return bundle
+    return outside_weights.move_out(bundle, plan)
 
 
 def _add_answers(begun: Bundle, plan: BuildPlan) -> Bundle:

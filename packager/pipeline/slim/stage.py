@@ -26,7 +26,7 @@ from packager.errors import (
 from packager.pipeline.slim import imports
 from packager.pipeline.slim.passes import check_wanted, each_wanted, read_records
 from packager.system import destination_uri, file_tree, resources
-from packager.types import BuildPlan, Bundle, FileRecord, Tier, WheelDocument
+from packager.types import BuildPlan, Bundle, FileRecord, Tier, Weights, WheelDocument
 
 MODEL: Final = "model"
 EXAMPLE: Final = "serving_input_example.json"
@@ -233,7 +233,7 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
         kinds = {plan.target.events.failures, output.kind}
         folder = source / "events" / "destinations"
         wanted.update(folder / f"{kind}.py" for kind in kinds)
-    for glob in plan.target.program.handlers:
+    for glob in (*plan.target.program.handlers, *_list_weight_handlers(plan)):
         wanted.update(source.glob(glob))
     for path in each_wanted(find_imported(source, wanted)):
         target = root / "handlers" / path.relative_to(source)
@@ -246,6 +246,14 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
             ignore=shutil.ignore_patterns("__pycache__"),
             dirs_exist_ok=True,
         )
+
+
+def _list_weight_handlers(plan: BuildPlan) -> tuple[str, ...]:
+    """Globs of what has the weights at a start, where they may lie outside."""
+    support = plan.target.weights
+    if support is None or plan.request.target.weights is Weights.PACKAGE:
+        return ()
+    return support.handlers
 
 
 def find_imported(source: Path, entries: set[Path]) -> tuple[Path, ...]:

@@ -103,7 +103,12 @@ def _proven(
         proven=answers is not None,
         threads=plan.threads,
         replay=done.replay,
-        notes=(*evidence.notes, *_notes(plan, done.replay, requests, answers)),
+        notes=(
+            *evidence.notes,
+            *_notes(plan, done.replay, requests, answers),
+            *budget.list_weight_notes(bundle, plan),
+        ),
+        checks={**evidence.checks, **budget.describe_weights(bundle, plan)},
     )
     if done.findings and all(each.check is Check.SANDBOX for each in done.findings):
         # a fault of this machine's, not of the bundle

@@ -1,12 +1,12 @@
-"""Check that the tree fits the target, and of what takes the room where it does not."""
+"""Check that the tree fits the target; what takes the room in it, and what lies outside of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from packager.pipeline import sizes
-from packager.types import BuildPlan, Bundle, Check, Finding, Shipped
+from packager.types import BuildPlan, Bundle, Check, Finding, Shipped, Weights
 
 _SHIPPED: Final[Mapping[Shipped, str]] = {
     Shipped.SERVING: "Nothing but what serving can need is in it.",
@@ -29,7 +29,67 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
         check=Check.BUDGET,
         message=f"{sentence} It is {(size - limit) / 1e6:.1f} MB over. Largest: {largest}.",
         hint=f"{sizes.unlocking(packages, plan.target, plan.runtime)} {_SHIPPED[plan.shipped]} "
-        f"Build with --target {plan.target.way_out}, which takes more. "
+        f"Build with --target {plan.target.way_out}, which takes more{_suggest(bundle, plan)}. "
         f"The limit is stated at {plan.target.limits.source}.",
     )
     return [finding], sentence
+
+
+def _suggest(bundle: Bundle, plan: BuildPlan) -> str:
+    """Name the option that would have it fit, where one would."""
+    outside = sum(file.size_bytes for file in sizes.list_weights(bundle, plan))
+    over = bundle.size_bytes - plan.target.limits.unzipped_bytes
+    if plan.target.weights is None or bundle.weights or outside < over:
+        return ""
+    return f", or with --weights fetch: {outside / 1e6:.1f} MB of the model can lie outside"
+
+
+def describe_weights(bundle: Bundle, plan: BuildPlan) -> dict[str, str]:
+    """Return how the booted function had them; empty where none lie outside."""
+    if not bundle.weights:
+        return {}
+    count = len(bundle.weights)
+    size = f"{count} file{'s' * (count > 1)}, {bundle.weights_bytes / 1e6:.1f} MB, outside of it"
+    if plan.request.target.weights is Weights.MOUNT:
+        how = (
+            "it had them read-only in a folder outside of its own, which stands for the mounted "
+            "file system"
+        )
+    else:
+        how = (
+            "it fetched them to /tmp in ranges by signed requests, from a server inside the "
+            "sandbox that stands for S3, and held each to its sha256"
+        )
+    return {"weights": f"{size}: {how}."}
+
+
+def list_weight_notes(bundle: Bundle, plan: BuildPlan) -> Iterator[str]:
+    """Yield what whoever deploys should know of them."""
+    wanted, limits = plan.request.target.weights, plan.target.limits
+    if wanted not in (Weights.FETCH, Weights.MOUNT):
+        wanted = Weights.FETCH
+        if not bundle.weights:
+            return
+    if not bundle.weights:
+        least = sizes.LEAST_WEIGHT_BYTES >> 20
+        yield (
+            f"--weights {wanted} has no effect: the model has no file of {least} MB or more that "
+            "holds no code."
+        )
+        return
+    whole = bundle.size_bytes + bundle.weights_bytes
+    if whole <= limits.unzipped_bytes:
+        yield (
+            f"The weights would fit: with them the function has {whole / 1e6:.1f} MB of the "
+            f"{limits.unzipped_bytes / 1e6:.1f} MB that {plan.target.name} takes. Without "
+            f"--weights {wanted} there is nothing to push, and nothing to fetch at a start."
+        )
+    seconds = sizes.estimate_fetch_seconds(bundle, plan)
+    if plan.target.weights is not None and seconds > limits.init_seconds:
+        yield (
+            f"Fetching {bundle.weights_bytes / 1e6:.1f} MB takes about {seconds:.0f} s at "
+            f"{plan.target.weights.fetch_bytes_per_second / 1e6:.0f} MB/s "
+            f"({plan.target.weights.source}; not measured here). {plan.target.name} gives a start "
+            f"{limits.init_seconds:g} s; then it begins again within the first request, and goes "
+            "on where the fetching was."
+        )

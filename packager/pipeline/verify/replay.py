@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from packager.errors import EmulatorError
+from packager.pipeline import sizes
 from packager.pipeline.answers.spread import describe_spread, measure_spread
 from packager.pipeline.function_variables import list_boot_variables
 from packager.pipeline.layout import lay_out
@@ -26,8 +27,18 @@ from packager.pipeline.verify.oracle import Recorded
 from packager.pipeline.verify.row_times import SIZES, measure_by_rows
 from packager.probes import Probe, of_sizes
 from packager.system import file_tree, sandbox
-from packager.targets.hosts import HOSTS, PING, Answered, Boot, Call, Delivers, Host, ProcessStats
-from packager.types import BuildPlan, Bundle, Check, ColdStart, Finding, Replay
+from packager.targets.hosts import (
+    HOSTS,
+    PING,
+    Answered,
+    Boot,
+    Call,
+    Delivers,
+    Host,
+    LocalWeights,
+    ProcessStats,
+)
+from packager.types import BuildPlan, Bundle, Check, ColdStart, Finding, Replay, Weights
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,9 +67,10 @@ def memory_mb(plan: BuildPlan) -> int:
     return plan.request.target.memory_mb or _MEMORY_MB
 
 
-def prepare_boot(plan: BuildPlan, folder: Path) -> Boot:
-    """As its deployment would start it."""
+def prepare_boot(plan: BuildPlan, folder: Path, bundle: Bundle | None = None) -> Boot:
+    """As its deployment would start it, with the weights of `bundle` where they lie outside."""
     request = plan.request
+    outside = bundle if bundle is not None and bundle.weights_root is not None else None
     return Boot(
         folder=folder,
         interpreter=plan.interpreter,
@@ -70,8 +82,17 @@ def prepare_boot(plan: BuildPlan, folder: Path) -> Boot:
         timeout_seconds=request.target.timeout_seconds or _TIMEOUT_SECONDS,
         provided=plan.provided,
         brings_client=plan.runtime.brings_client,
+        weights=_find_weights(plan, outside),
+        tmp_mb=None if outside is None else sizes.choose_tmp_mb(outside, plan),
         env=list_boot_variables(plan),
     )
+
+
+def _find_weights(plan: BuildPlan, outside: Bundle | None) -> LocalWeights | None:
+    if outside is None or outside.weights_root is None:
+        return None
+    fetched = plan.request.target.weights is not Weights.MOUNT
+    return LocalWeights(folder=outside.weights_root, fetched=fetched)
 
 
 def check(
@@ -87,7 +108,7 @@ def check(
     EmulatorError where the host itself does not come up.
     """
     folder = lay_out(bundle.root, plan, work / "function")
-    host = HOSTS[plan.target.program.host](prepare_boot(plan, folder))
+    host = HOSTS[plan.target.program.host](prepare_boot(plan, folder, bundle))
     where = stopped.describe_where(plan, (bundle.root, folder))
     measure = _choose_measure(plan, answers)
     with host as function:
@@ -97,7 +118,7 @@ def check(
             plan=plan,
             where=where,
             measure=measure,
-            ask_why=functools.partial(_ask_with_details, plan, folder),
+            ask_why=functools.partial(_ask_with_details, plan, folder, bundle),
         )
         protections = function.protections()
         _LOG.info("Replaying %d requests against the booted function", len(probes))
@@ -152,7 +173,7 @@ def _start_from_snapshot(
     if findings or not chosen or not trial.plan.runtime.snapstart:
         return "", findings
     _LOG.info("Starting it as from a snapshot")
-    boot = replace(prepare_boot(trial.plan, folder), snapshot=True)
+    boot = replace(prepare_boot(trial.plan, folder, trial.bundle), snapshot=True)
     found: list[Finding] = []
     with HOSTS[trial.plan.target.program.host](boot) as function:
         again = replace(trial, function=function)
@@ -169,9 +190,9 @@ def _start_from_snapshot(
     return f"its hooks ran, and {' and '.join(sorted(chosen))} answered the same", ()
 
 
-def _ask_with_details(plan: BuildPlan, folder: Path, call: Call) -> Answered | None:
+def _ask_with_details(plan: BuildPlan, folder: Path, bundle: Bundle, call: Call) -> Answered | None:
     """Ask another instance, whose errors tell of the model's exception; None where it cannot be."""
-    boot = prepare_boot(plan, folder)
+    boot = prepare_boot(plan, folder, bundle)
     boot = replace(boot, env={**boot.env, "PACKAGER_ERROR_DETAILS": "1"})
     try:
         with HOSTS[plan.target.program.host](boot) as function:

@@ -20,6 +20,7 @@ from packager.targets.hosts._host import (
     Delivered,
     Delivers,
     Host,
+    LocalWeights,
 )
 from packager.targets.hosts.functions_worker import WorkerHost
 from packager.targets.hosts.http_server import ServerHost
@@ -36,6 +37,7 @@ __all__ = [
     "Delivered",
     "Delivers",
     "Host",
+    "LocalWeights",
     "ProcessStats",
     "fetch_parts",
 ]

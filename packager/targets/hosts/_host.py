@@ -15,6 +15,15 @@ from packager.types import Door, Interpreter, Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalWeights:
+    """Weights that a function has beside it, each called by its sha256."""
+
+    folder: Path
+    fetched: bool
+    """True where they are served in ranges, as by S3; else the folder is what is mounted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Boot:
     """Function to boot, and what it is given."""
 
@@ -35,6 +44,10 @@ class Boot:
     """Whether it starts as from a snapshot, where its platform takes one (SnapStart)."""
     brings_client: bool = False
     """As its runtime has it: a runtime that has a client uses its own, whatever is shipped."""
+    weights: LocalWeights | None = None
+    """Where its weights lie on this machine; None where none lie outside of it."""
+    tmp_mb: int | None = None
+    """Size of /tmp; None for the platform's own."""
     env: Mapping[str, str] = field(default_factory=dict)
     path_first: tuple[Path, ...] = ()
     """Folders outside the function that its Python looks into first.

@@ -40,6 +40,9 @@ class LambdaHost:
             memory_limit_mb=boot.memory_limit_mb,
             network=boot.network,
             snapshot=boot.snapshot,
+            weights=None if boot.weights is None else boot.weights.folder,
+            serves_weights=boot.weights is not None and boot.weights.fetched,
+            tmp_mb=boot.tmp_mb,
         )
         self.read_only = self._emulator.read_only
 

@@ -18,6 +18,7 @@ from typing import Final
 
 from packager.errors import EmulatorError
 from packager.system import procfs
+from packager.system.resources import WORKERS
 from packager.system.sandbox import ConfinedConnection, Confinement, interpreter_paths
 from packager.system.sandbox.confined_program import ConfinedProgram
 from packager.targets.lambda_emulator import parts
@@ -32,6 +33,7 @@ _LISTEN_SECONDS: Final = 20.0
 _SPARE_SECONDS: Final = 30.0
 """Longer than the emulator takes to end a function that ran past its timeout."""
 _DUMP_SECONDS: Final = 0.25
+_OBJECT_SERVER: Final = WORKERS / "stand_in" / "object_server.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +73,14 @@ class Emulator(ConfinedProgram):
         memory_limit_mb: int | None = None,
         network: bool = False,
         snapshot: bool = False,
+        weights: Path | None = None,
+        serves_weights: bool = False,
+        tmp_mb: int | None = None,
     ) -> None:
         """The function's Python reads the folders `path_first` before the function's own.
+
+        It has the folder `weights` as a mounted file system, or with `serves_weights` as objects of
+        what stands for S3.
 
         With `snapshot` it starts as SnapStart has it: it is initialised, comes to where its
         snapshot is taken, and runs the hooks of a restore before it is asked. It stays the same
@@ -91,6 +99,9 @@ class Emulator(ConfinedProgram):
         self._limit_mb = memory_limit_mb
         self._network = network
         self._snapshot = snapshot
+        self._weights = weights.absolute() if weights else None
+        self._serves_weights = serves_weights
+        self._tmp_mb = tmp_mb
 
     def _boot_up(self, stack: contextlib.ExitStack) -> None:
         binary = parts.emulator_binary(self._interpreter)
@@ -160,18 +171,21 @@ class Emulator(ConfinedProgram):
             interpreter=self._interpreter,
             readable=(self._folder, *more),
             network=self._network,
+            tmp_mb=self._tmp_mb,
         )
 
     def _start_emulator(self, binary: Path, client: Path) -> None:
-        self._port, runtime_port = _free_ports()
+        self._port, runtime_port, object_port = _find_free_ports(3)
         env = parts.environment(
             self._folder,
             interpreter=self._interpreter,
             memory_mb=self._memory_mb,
             timeout_seconds=self._timeout_seconds,
         )
+        served, variables, needed = self._have_weights(client, object_port)
         self._start(
             [
+                *served,
                 binary,
                 *("--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"),
                 *("--runtime-api-address", f"127.0.0.1:{runtime_port}"),
@@ -184,9 +198,27 @@ class Emulator(ConfinedProgram):
                     snapshot=self._snapshot,
                 ),
             ],
-            env={**env, **self._first(), **self._env},
-            readable=(binary, *interpreter_paths(client), *self._path_first),
+            env={**env, **self._first(), **self._env, **variables},
+            readable=(binary, *interpreter_paths(client), *self._path_first, *needed),
         )
+
+    def _have_weights(
+        self, client: Path, port: int
+    ) -> tuple[tuple[str | Path, ...], Mapping[str, str], tuple[Path, ...]]:
+        """Return what starts before the emulator, variables, and what has to be readable."""
+        if self._weights is None:
+            return (), {}, ()
+        if not self._serves_weights:
+            return (), {"PACKAGER_WEIGHTS": str(self._weights)}, (self._weights,)
+        variables = {
+            "PACKAGER_WEIGHTS": "s3://weights/model",
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "AKIAOFNOBODY",
+            "AWS_SECRET_ACCESS_KEY": "of-nobody",
+            "AWS_SESSION_TOKEN": "of-nobody",
+        }
+        server = (client, "-I", "-S", _OBJECT_SERVER, str(port), self._weights)
+        return server, variables, (self._weights, _OBJECT_SERVER)
 
     def _first(self) -> dict[str, str]:
         if not self._path_first:
@@ -215,13 +247,13 @@ class Emulator(ConfinedProgram):
     def _find_process(self) -> int | None:
         """The runtime client's process, which is not the emulator itself; the latest one."""
         emulator, *_ = (*self._confined.members(), 0)
-        return max(procfs.children(emulator), default=None)
+        # what stands for S3 was started first
+        children = sorted(procfs.children(emulator))[int(self._serves_weights) :]
+        return max(children, default=None)
 
 
-def _free_ports() -> tuple[int, int]:
-    """Two ports that were free a moment ago; a start that loses the race is tried again."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as first,
-        socket.create_server(("127.0.0.1", 0)) as second,
-    ):
-        return int(first.getsockname()[1]), int(second.getsockname()[1])
+def _find_free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago; a start that loses the race is tried again."""
+    with contextlib.ExitStack() as stack:
+        made = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(each.getsockname()[1]) for each in made]

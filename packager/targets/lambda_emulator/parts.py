@@ -163,6 +163,7 @@ def confine(
     readable: Sequence[Path],
     writable: Sequence[Path] = (),
     network: bool = False,
+    tmp_mb: int | None = None,
 ) -> Confinement:
     """As Lambda confines a function of this machine's architecture."""
     return surroundings.confine(
@@ -173,6 +174,7 @@ def confine(
         readable=readable,
         writable=writable,
         network=network,
+        tmp_mb=tmp_mb,
     )
 
 

@@ -193,3 +193,18 @@ def test_a_quantity_is_in_units_that_people_read(value: float, unit: str, said: 
 )
 def test_a_margin_is_on_one_side_of_its_limit(left: float, said: str) -> None:
     assert format_share(left) == said
+
+
+def test_weights_outside_count_where_no_target_can_have_them_outside() -> None:
+    found = Measured(
+        unzipped_bytes=200_000_000, init_seconds=2.0, weights_bytes=1_000_000_000,
+        python_minor="3.13",
+    )  # fmt: skip
+    verdicts = {each.target: each for each in judge(found, Workload(), TARGETS)}
+    function, image = (
+        {margin.what: margin for margin in verdicts[name].margins}
+        for name in ("aws-lambda", "aws-lambda-image")
+    )
+    assert (function["unpacked"].used, image["unpacked"].used) == (200, 1200)
+    assert (function["start"].used, image["start"].used) == (22, 2)
+    assert "fetching at 50 MB/s (stated, not measured)" in function["start"].unit

@@ -111,8 +111,10 @@ def test_the_parameters_are_those_that_a_template_declares(tmp_path: Path) -> No
     known = template_parameters()
 
     assert {"MemorySizeMb", "SnapStart", "HttpAuth", "AlarmTopicArn"} <= set(known)
-    # these are there where there is a baseline and a rollout
-    for name in set(known) - {"DriftPsiAlarm", "Rollout"}:
+    # these are there where there is a baseline, a rollout, and weights outside of the function
+    weights = {name for name in known if name.startswith("Weights")}
+    assert len(weights) == 4
+    for name in set(known) - {"DriftPsiAlarm", "Rollout"} - weights:
         assert any(f"\n  {name}:\n" in text for text in texts), name
     assert all(spec["Description"] for spec in known.values())
 
@@ -173,6 +175,8 @@ def test_whatever_a_request_has_can_be_set_or_is_the_targets() -> None:
     other |= {"memory_mb", "timeout_seconds", "reuse", "refresh"}
     # nor is it deployed by another tool
     other |= {"emit"}
+    # and its weights are in it: nothing here would push them
+    other |= {"weights"}
 
     settable = {field for field, _ in _BUILD.values()} | {"model_uri", "out_dir"}
 

@@ -1,0 +1,254 @@
+"""Weights moved out of the tree: which files, what the manifest says, and what ships."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from handlers.manifest import FILENAME
+from packager import targets
+from packager.commands.artifact.integrity import list_problems, verify_artifact
+from packager.commands.artifact.template_environment import read_environment
+from packager.errors import ConfigurationError, PlanError, VerificationError
+from packager.pipeline import sizes
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
+from packager.pipeline.plan import _checks
+from packager.pipeline.slim.storing.outside_weights import move_out
+from packager.pipeline.verify import budget
+from packager.types import (
+    BuildPlan,
+    Bundle,
+    Engine,
+    FileRecord,
+    HostKind,
+    LoaderSpec,
+    VerifiedBundle,
+    Weights,
+)
+from tests import fake_plan
+
+LARGE = os.urandom(sizes.LEAST_WEIGHT_BYTES)
+LIBRARY = b"\x7fELF" + LARGE
+FILES = {
+    "model/model.skops": LARGE,
+    "model/data/a b;$(x)\n.bin": LARGE + b"2",
+    "model/data/same.bin": LARGE,
+    "model/data/small.bin": LARGE[1:],
+    "model/data/words.json": b"{}",
+    "model/code/table.bin": LARGE + b"3",
+    "model/data/lib.so.6": LARGE + b"4",
+    "model/data/tool": LIBRARY,
+    "model/data/own.PY": LARGE + b"5",
+    "numpy/core.bin": LARGE + b"6",
+}
+OUTSIDE = {"model.skops", "data/a b;$(x)\n.bin", "data/same.bin"}
+
+
+def _plan(weights: Weights, *, limit: int = 1 << 30) -> BuildPlan:
+    target = targets.load("aws-lambda")
+    target = replace(target, limits=replace(target.limits, unzipped_bytes=limit))
+    loader = LoaderSpec(loader="sklearn", options={"file": "model.skops", "code": ["code"]})
+    return fake_plan.plan(request=fake_plan.request(weights=weights), target=target, loader=loader)
+
+
+def _bundle(tmp_path: Path, plan: BuildPlan, files: dict[str, bytes] | None = None) -> Bundle:
+    root = fake_plan.tree(tmp_path / "work" / "function", plan, FILES if files is None else files)
+    return fake_plan.verified(root).bundle
+
+
+def _build(tmp_path: Path, plan: BuildPlan) -> Path:
+    bundle = move_out(_bundle(tmp_path, plan), plan)
+    verified, out = VerifiedBundle(bundle=bundle, evidence=fake_plan.EVIDENCE), tmp_path / "out"
+    out.mkdir()
+    emit(package(verified, plan, out), verified, plan, out)
+    return out
+
+
+@pytest.mark.parametrize("weights", [Weights.FETCH, Weights.MOUNT])
+def test_large_files_of_the_model_without_code_are_moved(tmp_path: Path, weights: Weights) -> None:
+    plan = _plan(weights)
+    before = _bundle(tmp_path, plan)
+    after = move_out(before, plan)
+    told = json.loads((after.root / FILENAME).read_text())
+    assert {each["path"] for each in told["weights"]} == OUTSIDE
+    assert told["weights_from"] == weights
+    assert after.weights_root is not None
+    for each in told["weights"]:
+        content = (after.weights_root / each["sha256"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == each["sha256"]
+        assert len(content) == each["size_bytes"]
+    left = {file.path.as_posix() for file in after.files}
+    assert {file.path.as_posix() for file in before.files} - left == {
+        f"model/{path}" for path in OUTSIDE
+    }
+
+
+@pytest.mark.parametrize(
+    ("weights", "limit", "moved"),
+    [
+        (Weights.PACKAGE, 1, False),
+        (Weights.AUTO, 1 << 30, False),
+        (Weights.AUTO, 1, True),
+        (Weights.FETCH, 1 << 30, True),
+    ],
+)
+def test_auto_leaves_them_in_where_all_fits(
+    tmp_path: Path, weights: Weights, limit: int, *, moved: bool
+) -> None:
+    plan = _plan(weights, limit=limit)
+    assert bool(move_out(_bundle(tmp_path, plan), plan).weights) is moved
+
+
+def test_a_model_without_large_files_stays_whole_and_the_evidence_says_so(tmp_path: Path) -> None:
+    plan = _plan(Weights.FETCH)
+    before = _bundle(tmp_path, plan, {})
+    assert move_out(before, plan) is before
+    assert "has no effect" in "".join(budget.list_weight_notes(before, plan))
+
+
+def test_weights_that_would_fit_are_said(tmp_path: Path) -> None:
+    plan = _plan(Weights.FETCH)
+    notes = "".join(budget.list_weight_notes(move_out(_bundle(tmp_path, plan), plan), plan))
+    assert "The weights would fit" in notes
+
+
+def test_a_long_fetch_is_said_with_its_source(tmp_path: Path) -> None:
+    plan = _plan(Weights.FETCH, limit=1)
+    bundle = move_out(_bundle(tmp_path, plan), plan)
+    large = replace(bundle, weights=(replace_size(bundle.weights[0], 3_000_000_000),))
+    (note,) = budget.list_weight_notes(large, plan)
+    assert "about 60 s at 50 MB/s (https://medium.com" in note
+    assert sizes.choose_tmp_mb(large, plan) == 3008
+
+
+def replace_size(file: FileRecord, size_bytes: int) -> FileRecord:
+    return replace(file, size_bytes=size_bytes)
+
+
+def test_a_tree_that_is_too_large_is_told_of_the_option(tmp_path: Path) -> None:
+    plan = _plan(Weights.PACKAGE, limit=8 * len(LARGE))
+    (finding,), _ = budget.check(_bundle(tmp_path, plan), plan)
+    assert "or with --weights fetch: 3.1 MB of the model can lie outside" in finding.hint
+    plan = _plan(Weights.PACKAGE, limit=4 * len(LARGE))
+    (finding,), _ = budget.check(_bundle(tmp_path, plan), plan)
+    assert "--weights" not in finding.hint
+
+
+class TestArtifact:
+    def test_weights_lie_beside_the_function_once_each(self, tmp_path: Path) -> None:
+        out = _build(tmp_path, _plan(Weights.FETCH))
+        assert sorted(each.name for each in (out / "weights").iterdir()) == sorted(
+            {hashlib.sha256(FILES[f"model/{path}"]).hexdigest() for path in OUTSIDE}
+        )
+        assert not (out / "function" / "model" / "model.skops").exists()
+        assert list_problems(verify_artifact(out)) == []
+
+    def test_a_changed_byte_is_named_with_the_models_file(self, tmp_path: Path) -> None:
+        out = _build(tmp_path, _plan(Weights.FETCH))
+        digest = hashlib.sha256(FILES["model/data/a b;$(x)\n.bin"]).hexdigest()
+        path = out / "weights" / digest
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        (problem,) = list_problems(verify_artifact(out))
+        assert f"weights/{digest} (data/a b;$(x)\n.bin) was changed" in problem
+        path.unlink()
+        assert "is missing" in list_problems(verify_artifact(out))[0]
+        path.write_bytes(content)
+        (out / "weights" / "more").write_bytes(b"")
+        assert list_problems(verify_artifact(out)) == [
+            "weights/more is not in model-manifest.json."
+        ]
+
+    def test_weights_changed_since_they_were_proven_are_not_packed(self, tmp_path: Path) -> None:
+        plan = _plan(Weights.FETCH)
+        bundle = move_out(_bundle(tmp_path, plan), plan)
+        assert bundle.weights_root is not None
+        (bundle.weights_root / bundle.weights[0].sha256).write_bytes(b"other")
+        verified = VerifiedBundle(bundle=bundle, evidence=fake_plan.EVIDENCE)
+        (tmp_path / "out").mkdir()
+        with pytest.raises(VerificationError, match="differ from what was verified"):
+            package(verified, plan, tmp_path / "out")
+
+    def test_the_template_of_fetched_weights(self, tmp_path: Path) -> None:
+        out = _build(tmp_path, _plan(Weights.FETCH))
+        text = (out / "template.yaml").read_text()
+        assert read_environment(out, HostKind.LAMBDA)["PACKAGER_WEIGHTS"].startswith("s3://")
+        assert (
+            'Resource: !Sub "arn:${AWS::Partition}:s3:::${WeightsBucket}/${WeightsPrefix}/*"'
+            in text
+        )
+        assert "FileSystemConfigs" not in text
+
+    def test_the_template_of_mounted_weights_has_no_snapstart(self, tmp_path: Path) -> None:
+        out = _build(tmp_path, _plan(Weights.MOUNT))
+        text = (out / "template.yaml").read_text()
+        assert read_environment(out, HostKind.LAMBDA)["PACKAGER_WEIGHTS"] == "/mnt/weights"
+        assert "FileSystemConfigs" in text
+        assert "SnapStart" not in text
+        assert "WeightsBucket" not in text
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "said"),
+    [
+        ("aws-lambda-image", {"weights": Weights.FETCH}, "aws-lambda can have them outside"),
+        ("gpu-container", {"weights": Weights.AUTO}, "aws-lambda can have them outside"),
+        (
+            "aws-lambda",
+            {"weights": Weights.FETCH, "engine": Engine.MACHINE_CODE},
+            "machine code has no weights",
+        ),
+    ],
+)
+def test_what_has_no_weights_outside_is_refused(
+    target: str, settings: dict[str, object], said: str
+) -> None:
+    request = fake_plan.request(target=target, **settings)
+    with pytest.raises(ConfigurationError, match=said):
+        _checks.settings(request, targets.load(target))
+
+
+def test_a_model_whose_files_alone_are_too_large_is_only_refused_with_them_inside() -> None:
+    target = targets.load("aws-lambda")
+    large = replace(fake_plan.model().files[0], size_bytes=300_000_000)
+    model = fake_plan.model(files=(large,))
+    with pytest.raises(PlanError, match="or --weights fetch, which has them outside"):
+        _checks.size(model, target)
+    _checks.size(model, target, Weights.AUTO)
+    huge = fake_plan.model(files=(replace(large, size_bytes=11 << 30),))
+    with pytest.raises(PlanError, match=r"fetches them to, has .*\n.*, or --weights mount"):
+        _checks.size(huge, target, Weights.FETCH)
+    _checks.size(huge, target, Weights.MOUNT)
+
+
+@pytest.mark.parametrize("weights", Weights)
+def test_every_template_can_be_read(tmp_path: Path, weights: Weights) -> None:
+    out = _build(tmp_path, _plan(weights))
+    told = read_environment(out, HostKind.LAMBDA)
+    assert ("PACKAGER_WEIGHTS" in told) is (weights in {Weights.FETCH, Weights.MOUNT})
+
+
+def test_a_versions_description_has_room_for_the_longest_values(tmp_path: Path) -> None:
+    text = (_build(tmp_path, _plan(Weights.FETCH)) / "template.yaml").read_text()
+    described = text.partition("VersionDescription: !Sub\n        - >-\n")[2].split("\n")[0].strip()
+    longest = {
+        "MemorySizeMb": "10240",
+        "TimeoutSeconds": "1800",
+        "LogLevel": "WARNING",
+        "Tracing": "disabled",
+        "EphemeralStorageMb": "10240",
+        "SnapStart": "PublishedVersions",
+        "Network": f", VPC subnet-{'0' * 17} sg-{'0' * 17}",
+        "Key": f", {'0' * 8}",
+        "Path": f", path {'0' * 60}",
+        "WeightsBucket": "b" * 63,
+    }
+    assert {*re.findall(r"\$\{(\w+)\}", described)} == longest.keys()
+    assert len(re.sub(r"\$\{(\w+)\}", lambda found: longest[found[1]], described)) <= 256
