@@ -57,7 +57,8 @@ def place_weights(manifest: Manifest, folder: Path) -> Manifest:
     else:
         raise WeightsError(_explain_address(address, weights))
     source = folder / manifest.model_path
-    model = own / f"model-{manifest.digest[:16]}"
+    # a process each has its own: several may share /tmp
+    model = own / f"model-{manifest.digest[:16]}-{os.getpid()}"
     _merge(source, model, {weight.path: found[weight.sha256] for weight in weights})
     code = [str(source / name) for name in manifest.options.get("code", ())]
     options = {**manifest.options, **({"code": code} if code else {})}
@@ -104,7 +105,7 @@ def _merge(source: Path, model: Path, weights: dict[str, Path]) -> None:
 
     Folders without weights are linked to; a folder that has some is made, and its files are copied.
     """
-    shutil.rmtree(model, ignore_errors=True)
+    shutil.rmtree(model, ignore_errors=True)  # an ended process may have had the same number
     holding = {PurePosixPath(), *(p for path in weights for p in PurePosixPath(path).parents)}
     for relative in sorted(holding, key=lambda each: len(each.parts)):
         (model / relative).mkdir(parents=True, exist_ok=True)

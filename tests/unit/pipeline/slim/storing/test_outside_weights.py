@@ -25,6 +25,7 @@ from packager.pipeline.verify import budget
 from packager.types import (
     BuildPlan,
     Bundle,
+    Compute,
     Engine,
     FileRecord,
     HostKind,
@@ -204,6 +205,11 @@ class TestArtifact:
             "aws-lambda",
             {"weights": Weights.FETCH, "engine": Engine.MACHINE_CODE},
             "machine code has no weights",
+        ),
+        (
+            "aws-lambda",
+            {"weights": Weights.MOUNT, "compute": Compute.MANAGED_INSTANCES},
+            "weights are always in the package",
         ),
     ],
 )
