@@ -12,6 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import AffinityPropagation, MeanShift
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import ElasticNet, LinearRegression, Ridge
 from sklearn.multioutput import RegressorChain
 from sklearn.neighbors import NearestCentroid
@@ -26,6 +27,7 @@ from packager.engines.machine_code.extraction.program import UnsupportedError
 from packager.engines.machine_code.extraction.transformers import scalers
 from packager.engines.machine_code.extraction.tree_tables import round_to_float
 from packager.engines.machine_code.form import FormError, read_form
+from tests.engines import asking
 from tests.engines.libraries import compare
 from tests.engines.test_machine_code import ask, compiled, needs_compiler, write
 
@@ -243,3 +245,15 @@ def test_the_largest_numbers_are_part_of_the_proof(tmp_path: Path) -> None:
     found = compare(model, table, table.head(20), "predict", tmp_path)
     assert (found.wrong, found.state) == ([], "refused")
     assert "1.7976931348623157e+308" in found.refused
+
+
+@needs_compiler
+@pytest.mark.filterwarnings("ignore")
+def test_a_distance_of_which_nothing_is_left_is_refused_as_by_the_model(tmp_path: Path) -> None:
+    """A square and a product overflow together, which makes no number of the kernel."""
+    table = pd.DataFrame(asking.table(200))
+    _classes, numbers = asking.targets(asking.table(200))
+    model = make_pipeline(Nystroem(random_state=0), LinearRegression()).fit(table, numbers)
+    far = table.head(8).assign(a=[1.7e308, -1.7e308, 9e307, -9e307, 1e300, 1e160, -1e160, 1e15])
+    found = compare(model, table, far, "predict", tmp_path)
+    assert (found.refused, found.wrong) == ("", [])

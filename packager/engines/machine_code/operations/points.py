@@ -35,6 +35,7 @@ _KERNELS: Final[Mapping[str, str]] = {
     "poly": "dot",
     "sigmoid": "dot",
     "rbf": "squared",
+    "rbf of products": "squared",
 }
 _DOUBLE: Final = frozenset({"double"})
 
@@ -108,11 +109,21 @@ def _write_kernels(step: Step) -> Iterable[str]:
         "poly": f"whole_power({gamma} * sum + {more}, {step.parameters['degree']})",
         "sigmoid": f"tanh({gamma} * sum + {more})",
         "rbf": f"exp(-{gamma} * sum)",
+        # a square and a product that have both overflowed leave no distance
+        "rbf of products": f"sum == INFINITY && 2 * add_products(x, p, count) == INFINITY ? NAN : "
+        f"exp(-{gamma} * sum)",
     }[step.parameters["kernel"]]
     return _write_sums(step, _KERNELS[step.parameters["kernel"]], last)
 
 
 _POWER: Final = """\
+__attribute__((unused))
+static double add_products(const double *x, const double *y, int64_t count) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; i++) sum = fma(x[i], y[i], sum);
+  return sum;
+}
+
 __attribute__((unused))
 static double whole_power(double base, int64_t times) {
   double product = 1;

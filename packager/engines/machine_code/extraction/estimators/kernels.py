@@ -39,7 +39,7 @@ def _compute(program: Program, table: Table, points: Array, kernel: Fitted, mode
     degree = 3 if model.degree is None else model.degree
     if float(degree) != int(degree):
         raise UnsupportedError("a kernel of a degree that is not whole")
-    name = {"polynomial": "poly"}.get(kernel, kernel)
+    name = {"polynomial": "poly", "rbf": "rbf of products"}.get(kernel, kernel)
     settings = (float(gamma), float(coef0), int(degree))
     return compute_kernels(program, table, points, name, settings)
 

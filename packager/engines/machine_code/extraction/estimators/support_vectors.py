@@ -15,7 +15,7 @@ from packager.engines.machine_code.extraction.index import ESTIMATORS, Answer, F
 from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
 from packager.engines.machine_code.extraction.tables import Table, as_numbers, table_of
 
-_KERNELS = ("linear", "poly", "rbf", "sigmoid")
+_KERNELS = ("linear", "poly", "rbf", "rbf of products", "sigmoid")
 
 
 def compute_kernels(
