@@ -106,7 +106,7 @@ def _plan_model(model: Listed, work: Path) -> dict[str, Any]:
         with plan_build(request, registry, as_built=True) as (_, attempts, _):
             result = _describe_plan(attempts[0]) | {"outcome": "planned"}
     except PackagerError as error:
-        result = _describe_refusal(error)
+        result = _describe_refusal(error, work)
     return result | {"seconds": round(time.perf_counter() - began, 1), "is_plan": True}
 
 
@@ -142,7 +142,7 @@ def _try_once(model: Listed, work: Path, **settings: object) -> dict[str, Any]:
     try:
         result = _describe_build(build_model(model, work, **settings))
     except PackagerError as error:
-        result = _describe_refusal(error)
+        result = _describe_refusal(error, work)
     result["seconds"] = round(time.perf_counter() - began, 1)
     if result["outcome"] == "built":
         result |= ask_model(model, work)
@@ -150,8 +150,10 @@ def _try_once(model: Listed, work: Path, **settings: object) -> dict[str, Any]:
     return result
 
 
-def _describe_refusal(error: PackagerError) -> dict[str, Any]:
-    return {"outcome": "refused", "error": type(error).__name__, "sentence": str(error)}
+def _describe_refusal(error: PackagerError, work: Path) -> dict[str, Any]:
+    """Describe it without the place of this run: the table is of any machine."""
+    sentence = str(error).replace(f"{work.resolve()}/", "")
+    return {"outcome": "refused", "error": type(error).__name__, "sentence": sentence}
 
 
 def build_model(model: Listed, work: Path, **settings: object) -> BuildReport:
