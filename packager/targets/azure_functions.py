@@ -72,8 +72,8 @@ def target(facts_dir: Path | None = None) -> Target:
             callers=(HttpAuth.JWT, HttpAuth.API_KEY),
             scripts={"subscribe.sh": frozenset({"blob", "eventgrid"})},
             compared_by_hand=(
-                "Azure states no digest of what an app runs: compare the sha256 of "
-                "released-package.zip in the app's deployment container with function.zip."
+                "Azure states no digest of what an app runs: name released-package.zip of the "
+                "app's deployment container with --package, and leave --deployed out."
             ),
         ),
         tree=Tree(

@@ -126,11 +126,25 @@ ImageReference = Annotated[
 ]
 
 
+Package = Annotated[
+    str | None,
+    typer.Option(
+        "--package",
+        metavar="<file or uri>",
+        rich_help_panel=Panel.PROOF,
+        help="Compare also the package that an app of Azure runs: released-package.zip of its "
+        "deployment container. The token to read it is in AZURE_STORAGE_SAS_TOKEN.",
+        show_default=False,
+    ),
+]
+
+
 class Running(NamedTuple):
     """Places that the artifact may run at, and that are compared with it."""
 
     deployed: bool
     image: str | None
+    package: str | None
     stack: str | None
 
     def compare(self, artifact: Path, *, verified: bool) -> Iterator[ArtifactCheck]:
@@ -143,17 +157,25 @@ class Running(NamedTuple):
             from packager.commands.cloud.deployed_image import compare_image
 
             yield compare_image(artifact, self.image)
+        if self.package is not None:
+            from packager.commands.cloud.deployed_package import compare_package
+
+            yield compare_package(artifact, self.package)
 
 
 def _read_running(
-    *, deployed: Deployed = False, image: ImageReference = None, stack: ask.Stack = None
+    *,
+    deployed: Deployed = False,
+    image: ImageReference = None,
+    package: Package = None,
+    stack: ask.Stack = None,
 ) -> Running:
     if stack and not deployed:
         raise typer.BadParameter(
             "it has no effect without --deployed: add --deployed, or leave it out",
             param_hint="--stack",
         )
-    return Running(deployed, image, stack)
+    return Running(deployed, image, package, stack)
 
 
 def sign(
@@ -240,7 +262,8 @@ def verify(
 
     With --deployed the function that the artifact's stack runs is compared too: the digest of its
     code (of its image's files, for an image), its runtime, entry point, layers and variables.
-    Lambda alone tells these. With --image an image is compared in its registry, wherever it runs.
+    Lambda alone tells these. With --image an image is compared in its registry, with --package the
+    package of an app of Azure.
 
     With --rebuild it is built again from its own record, into a folder that goes away. Every file
     must come out the same, byte for byte, but for what a build measures: times, and memory.

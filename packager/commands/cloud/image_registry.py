@@ -139,9 +139,11 @@ class ImageRegistry:
             except urllib.error.HTTPError as error:
                 if error.code != 401 or self._header:
                     raise
+                error.close()
                 self._header = self._authenticate(error.headers.get("WWW-Authenticate", ""))
                 answer = self._ask(url, accept)
         except urllib.error.HTTPError as error:
+            error.close()
             why = {
                 401: "it lets nobody in without a login: `docker login` there first",
                 403: "your login may not read it",

@@ -6,7 +6,6 @@ import json
 import logging
 import re
 import tomllib
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from packager.commands.artifact.description import (
     read_own_text,
 )
 from packager.commands.artifact.integrity import YOURS
+from packager.commands.difference.zip_members import find_member
 from packager.errors import (
     ModelFormatError,
     PackagerError,
@@ -214,7 +214,7 @@ def _list_differences(before: DescribedArtifact, after: DescribedArtifact) -> It
     if before.archive is None or after.archive is None:
         yield from _compare_trees(before.folder, after.folder)
     elif (found := sha256(before.archive)) != (now := sha256(after.archive)):
-        member = _find_member(before.archive, after.archive)
+        member = find_member(before.archive, after.archive, "it is built again")
         yield f"function.zip differs: {member} It has sha256 {found}, and {now} when built again."
     for name in sorted(before.emitted.keys() | after.emitted.keys()):
         if name not in after.emitted:
@@ -244,23 +244,6 @@ def _compare_trees(before: Path, after: Path) -> Iterator[str]:
         first = differing[0]
         how = "differs" if first in one and first in other else "is in one of the two alone"
         yield f"function/ differs in {len(differing):,} files, the first of them: {first} {how}."
-
-
-def _find_member(before: Path, after: Path) -> str:
-    """Say which member of two zips differs first."""
-    try:
-        with zipfile.ZipFile(before) as one, zipfile.ZipFile(after) as other:
-            mine, theirs = ({e.filename: e for e in z.infolist()} for z in (one, other))
-            for name in sorted(mine.keys() | theirs.keys()):
-                if name not in theirs:
-                    return f"{name} is not in it when it is built again."
-                if name not in mine:
-                    return f"{name} is in it when it is built again."
-                if mine[name].CRC != theirs[name].CRC or one.read(name) != other.read(name):
-                    return f"its first file that differs is {name}."
-    except (zipfile.BadZipFile, *_ODD, NotImplementedError, RuntimeError, EOFError) as error:
-        return f"it cannot be read ({error})."
-    return "its files are the same, and are packed in another way."
 
 
 def _read_plain(path: Path) -> str:

@@ -59,6 +59,10 @@ def load_signer(path: Path) -> Signer:
             raise ConfigurationError(
                 f"{path} is a public key, which signs nothing. Name the private key."
             ) from error
+        if b"BEGIN CERTIFICATE" in body:
+            raise ConfigurationError(
+                f"{path} is a certificate, which signs nothing. Name the private key."
+            ) from error
         if b"ENCRYPTED" in body:
             raise ConfigurationError(
                 f"{path} does not open with the passphrase in {PASSPHRASE_VARIABLE}."
@@ -96,7 +100,10 @@ def load_key(path: Path) -> Key:
     except ValueError as error:
         if str(error).startswith("unsupported"):
             raise _refuse_kind(path) from error
-        raise ConfigurationError(f"{path} holds no public key in PEM.") from error
+        raise ConfigurationError(
+            f"{path} holds no public key in PEM. `openssl pkey -in key.pem -pubout` writes a "
+            "private key's public half."
+        ) from error
     if key.keytype == "rsa":
         _check_strength(path, _parse_public(body))
     return key

@@ -181,7 +181,7 @@ def test_no_artifact_is_no_artifact(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "way"),
-    [("azure-functions", ": compare the sha256"), ("gpu-container", "--image REGISTRY/NAME@")],
+    [("azure-functions", "released-package.zip"), ("gpu-container", "--image REGISTRY/NAME@")],
 )
 def test_a_target_that_does_not_tell_is_refused_with_a_way(
     tmp_path: Path, name: str, way: str
