@@ -9,10 +9,12 @@ import json
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -20,6 +22,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from packager.commands.cloud.deployed_image import compare_image
 from packager.commands.invoke import invoke_artifact
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
@@ -29,6 +32,8 @@ from tests import models
 from tests.integration.containers import base
 from tests.integration.containers.engine import Engine
 from tests.integration.containers.lint import lint
+from tests.unit.commands.cloud.image_server import Server as ImageServer
+from tests.unit.commands.cloud.image_server import serve
 
 pytestmark = pytest.mark.slow
 _BASE = "local/python:3.13-slim"
@@ -306,3 +311,38 @@ def test_nothing_is_in_it_that_should_not_be(engine: Engine, image: str) -> None
     assert "/parts/model/" in last.made_by
     for layer in linted.layers:
         print(f"{layer.size_bytes:>12,}  {layer.made_by[:70]}")  # noqa: T201
+
+
+def test_the_image_in_a_registry_is_the_artifacts(
+    engine: Engine, image: str, report: BuildReport, tmp_path: Path
+) -> None:
+    """What Docker built of the Dockerfile, as a registry has it; and with a file more."""
+    folder = report.artifact.folder.parent
+    (tmp_path / "Dockerfile").write_text(f"FROM {image}\nCOPY sitecustomize.py /opt/model/\n")
+    (tmp_path / "sitecustomize.py").write_text("")
+    engine.run("build", "--network", "none", "--tag", "changed", tmp_path, buildkit=True)
+
+    with serve() as registry:
+        found = [
+            compare_image(folder, push_saved(registry, engine, name, tmp_path / f"{name}.tar"))
+            for name in (image, "changed")
+        ]
+
+    assert found[0]["problems"] == []
+    (problem,) = found[1]["problems"]
+    assert "/opt/model/sitecustomize.py is in the image, and not in function/" in problem
+
+
+def push_saved(registry: ImageServer, engine: Engine, name: str, path: Path) -> str:
+    """Have the registry hold an image that Docker saved, layer by layer."""
+    engine.run("save", "--output", path, name)
+    with tarfile.open(path) as saved:
+
+        def read(member: str) -> bytes:
+            content = saved.extractfile(member)
+            assert content is not None
+            return content.read()
+
+        (told,) = json.loads(read("manifest.json"))
+        layers = [read(each) for each in told["Layers"]]
+        return registry.push(layers, json.loads(read(told["Config"])))
