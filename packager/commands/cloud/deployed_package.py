@@ -18,7 +18,7 @@ from typing import IO, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from packager.commands.artifact.description import read_artifact
-from packager.commands.difference.zip_members import find_member
+from packager.commands.artifact.zip_members import find_member
 from packager.errors import CloudError, ConfigurationError
 from packager.system.scratch import make_scratch
 from packager.types import ArtifactCheck

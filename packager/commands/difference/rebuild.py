@@ -21,7 +21,7 @@ from packager.commands.artifact.description import (
     read_own_text,
 )
 from packager.commands.artifact.integrity import YOURS
-from packager.commands.difference.zip_members import find_member
+from packager.commands.artifact.zip_members import find_member
 from packager.errors import (
     ModelFormatError,
     PackagerError,
@@ -40,6 +40,7 @@ from packager.types import (
     ColdStart,
     Evidence,
     Json,
+    LedgerEntry,
     OutputOptions,
     RebuildInputs,
     ResolvedModel,
@@ -126,9 +127,7 @@ def restore_measurements(artifact: DescribedArtifact, verified: VerifiedBundle) 
             bundle=replace(
                 verified.bundle,
                 ledger=tuple(
-                    replace(now, **_restore_entry(before, now.proof))
-                    if now.cpu_ms_saved is not None and before["name"] == now.name
-                    else now
+                    _restore_entry(now, before)
                     for now, before in zip(verified.bundle.ledger, told["ledger"], strict=True)
                 ),
             ),
@@ -196,16 +195,27 @@ def _restore_evidence(told: Mapping[str, Json], now: Evidence) -> Evidence:
     )
 
 
-def _restore_entry(before: Mapping[str, Json], proof: str) -> dict[str, Json]:
-    """The time that a pass saves, and its sentence where it differs by figures alone."""
-    same = _mask_figures(str(before["proof"])) == _mask_figures(proof)
-    return {
-        "cpu_ms_saved": before["cpu_ms_saved"],
-        "proof": str(before["proof"]) if same else proof,
-    }
+def _restore_entry(now: LedgerEntry, before: Mapping[str, Json]) -> LedgerEntry:
+    """The time that a pass saves, and its sentence if it differs by that or by what was kept."""
+    if before["name"] != now.name:
+        raise ValueError(f"its pass {str(before['name'])[:40]!r} is {now.name!r} now")
+    proof = str(before["proof"])
+    is_measured = now.cpu_ms_saved is not None
+    mask = _mask_figures if is_measured else _mask_kept
+    return replace(
+        now,
+        proof=proof if mask(proof) == mask(now.proof) else now.proof,
+        cpu_ms_saved=before["cpu_ms_saved"] if is_measured else None,
+    )
+
+
+def _mask_kept(text: str) -> str:
+    """The sentence without the words that a part of it was found in an earlier build."""
+    return re.sub(r" ?\([^()]*\bearlier build\b[^()]*\)", "", text)
 
 
 def _mask_figures(text: str) -> str:
+    """The sentence without times, and without lists in parentheses, which they put in order."""
     return re.sub(r"[\d.,]+ ms", "# ms", re.sub(r" ?\([^()]*\)", "", text))
 
 

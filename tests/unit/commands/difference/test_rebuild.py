@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from packager import targets
 from packager.cli import app
 from packager.commands.artifact.description import read_artifact
+from packager.commands.artifact.zip_members import find_member
 from packager.commands.difference import rebuild
 from packager.commands.difference.rebuild import compare_rebuilt, make_request
-from packager.commands.difference.zip_members import find_member
 from packager.errors import (
     ModelNotFoundError,
     PackagerError,
@@ -86,6 +86,7 @@ class Builder:
     files: Mapping[str, bytes] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
     saved: float = 577.0
+    proof: str = "replay"
     requests: list[BuildRequest] = field(default_factory=list)
     fails: Exception | None = None
 
@@ -102,7 +103,10 @@ class Builder:
             raise self.fails
         model = take_model(replace(self.plan.model, **self.model))
         tree = fake_plan.tree(self.tree, self.plan, dict(self.files))
-        verified = take_proof(_prove(tree, _LATER, self.saved))
+        made = _prove(tree, _LATER, self.saved)
+        first, *others = made.bundle.ledger
+        ledger = (replace(first, proof=self.proof), *others)
+        verified = take_proof(replace(made, bundle=replace(made.bundle, ledger=ledger)))
         out = request.output.folder
         out.mkdir()
         plan = replace(self.plan, model=model)
@@ -165,6 +169,15 @@ def test_a_build_that_measures_otherwise_is_the_same(artifact: Path, builder: Bu
     assert request.versions == ("numpy==2.5.5",)
     assert not request.output.reuse
     assert not request.output.folder.exists()
+
+
+def test_what_was_found_in_an_earlier_build_is_the_same(artifact: Path, builder: Builder) -> None:
+    """The first build of a machine keeps what the next one finds."""
+    builder.proof = "replay (in an earlier build of the same files)"
+
+    assert _compare(artifact) == []
+    builder.proof = "replay (in an earlier year)"
+    assert _compare(artifact) != []
 
 
 def test_an_alias_that_was_moved_since_changes_nothing(artifact: Path, builder: Builder) -> None:
