@@ -13,6 +13,7 @@ import pytest
 from packager.pipeline.output.record import read_options, record_options, request_again
 from packager.types import (
     BuildRequest,
+    Compute,
     Device,
     Engine,
     Front,
@@ -24,6 +25,7 @@ from packager.types import (
     Severity,
     Shipped,
     Tier,
+    Weights,
     change_request,
     list_settings,
     make_request,
@@ -39,6 +41,8 @@ _EACH: dict[str, Any] = {
     "base_image": "a@sha256:b",
     "device": Device.CPU,
     "driver": "580",
+    "weights": Weights.FETCH,
+    "compute": Compute.MANAGED_INSTANCES,
     "rollout": Rollout.CANARY,
     "emit": (InfrastructureTool.CDK,),
     "engine": Engine.ONNX,
