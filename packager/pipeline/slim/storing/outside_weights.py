@@ -7,10 +7,12 @@ with its weights outside, as it is deployed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 from handlers.manifest import FILENAME, Manifest
+from packager.errors import PlanError
 from packager.pipeline import sizes
 from packager.pipeline.slim.passes import drop_empty_folders, read_records
 from packager.types import BuildPlan, Bundle, FileRecord, Weights
@@ -23,6 +25,7 @@ def move_out(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """Put them beside the tree, each called by its sha256, and list them in the manifest.
 
     The tree stays as it is where no file is one, and where all fits and the plan leaves it to that.
+    Raises PlanError for one that no loader would find on a mounted file system.
     """
     wanted = plan.request.target.weights
     if wanted is Weights.PACKAGE:
@@ -32,6 +35,8 @@ def move_out(bundle: Bundle, plan: BuildPlan) -> Bundle:
     if not found or (wanted is Weights.AUTO and bundle.size_bytes <= limit):
         return bundle
     way = Weights.FETCH if wanted is Weights.AUTO else wanted
+    if way is Weights.MOUNT:
+        _refuse_linked_data(bundle, found)
     manifest = Manifest.read(bundle.root)
     folder = bundle.root.parent / FOLDER
     folder.mkdir(exist_ok=True)
@@ -55,6 +60,21 @@ def move_out(bundle: Bundle, plan: BuildPlan) -> Bundle:
         len(weights), moved.weights_bytes / 1e6,
     )  # fmt: skip
     return moved
+
+
+def _refuse_linked_data(bundle: Bundle, found: Iterable[FileRecord]) -> None:
+    """Raises PlanError for a graph's external data: onnxruntime 1.26 follows no link to it.
+
+    A mounted file is linked to from the model's folder, a fetched one lies there.
+    """
+    graphs = {each.path.parent for each in bundle.files if each.path.suffix == ".onnx"}
+    beside = [f.path for f in found if f.path.parent in graphs and f.path.suffix != ".onnx"]
+    if beside:
+        raise PlanError(
+            f"--weights mount: {beside[0]} lies beside an ONNX graph, and onnxruntime takes a "
+            "graph's data from the graph's own folder alone, through no link. Build with --weights "
+            "fetch."
+        )
 
 
 def _describe(file: FileRecord) -> dict[str, str | int]:

@@ -142,6 +142,15 @@ def test_a_tree_that_is_too_large_is_told_of_the_option(tmp_path: Path) -> None:
     assert "--weights" not in finding.hint
 
 
+def test_data_of_a_graph_is_fetched_and_not_mounted(tmp_path: Path) -> None:
+    files = {"model/model.onnx": b"graph", "model/model.data": LARGE}
+    plan = _plan(Weights.MOUNT)
+    with pytest.raises(PlanError, match=r"model/model\.data lies beside an ONNX graph"):
+        move_out(_bundle(tmp_path / "mount", plan, files), plan)
+    plan = _plan(Weights.FETCH)
+    assert move_out(_bundle(tmp_path / "fetch", plan, files), plan).weights
+
+
 class TestArtifact:
     def test_weights_lie_beside_the_function_once_each(self, tmp_path: Path) -> None:
         out = _build(tmp_path, _plan(Weights.FETCH))
