@@ -149,7 +149,7 @@ GROUPINGS: Final[Sequence[Maker]] = (
         metric=draw.one("minkowski", "manhattan", "chebyshev"),
     ),
     lambda draw: ensemble.IsolationForest(
-        draw.one(5, 20), max_features=draw.one(1.0, 0.6), random_state=0
+        n_estimators=draw.one(5, 20), max_features=draw.one(1.0, 0.6), random_state=0
     ),
     lambda draw: svm.OneClassSVM(kernel=draw.one("rbf", "linear")),
     lambda _draw: cluster.KMeans(3, n_init=1, random_state=0),
