@@ -26,6 +26,9 @@ param maxReplicas int = 2
 @description('Reachable from the internet; otherwise from the environment alone')
 param external bool = false
 
+@description('Revisions that have the requests, as [{revisionName: NAME, weight: 100}]; empty for the newest')
+param traffic array = []
+
 resource logs 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
   name: '${name}-logs'
   location: location
@@ -66,12 +69,19 @@ resource app 'Microsoft.App/containerApps@2025-01-01' = {
     environmentId: environment.id
     workloadProfileName: 'gpu'
     configuration: {
-      activeRevisionsMode: 'Single'
+      // revisions beside each other: container-apps/rollout.sh divides the requests between them
+      activeRevisionsMode: 'Multiple'
       ingress: {
         external: external
         targetPort: 8080
         transport: 'http'
         allowInsecure: false
+        traffic: empty(traffic) ? [
+          {
+            latestRevision: true
+            weight: 100
+          }
+        ] : traffic
       }
       registries: [
         {

@@ -112,8 +112,11 @@ def shell(tmp_path: Path) -> _Shell:
     return _Shell(tmp_path)
 
 
-ROLLOUTS = {name: GPU / name / "rollout.sh" for name in ("cloud-run", "kserve", "gateway")}
+ROLLOUTS = {
+    name: GPU / name / "rollout.sh" for name in ("cloud-run", "kserve", "gateway", "container-apps")
+}
 MOVES = {
+    "container-apps": "model--2=10",
     "cloud-run": "update-traffic",
     "kserve": 'canaryTrafficPercent","value":10',
     "gateway": '/backendRefs/1/weight","value":10',
@@ -121,6 +124,18 @@ MOVES = {
 TRAFFIC = [
     {"revisionName": "model-1", "percent": 100, "url": "https://model.run.app"},
     {"revisionName": "model-2", "tag": "candidate", "url": "https://candidate---model.run.app"},
+]
+
+
+def _describe_app(newest: str, traffic: list[dict[str, Any]]) -> str:
+    ingress = {"fqdn": "model.calm.swedencentral.azurecontainerapps.io", "traffic": traffic}
+    properties = {"latestRevisionName": newest, "configuration": {"ingress": ingress}}
+    return json.dumps({"name": "model", "properties": properties})
+
+
+APP = [
+    *[_describe_app("model--1", [{"latestRevision": True, "weight": 100}])] * 2,
+    _describe_app("model--2", [{"revisionName": "model--1", "weight": 100}]),
 ]
 CREATED = "jsonpath={.status.components.predictor.latestCreatedRevision}"
 READY = "jsonpath={.status.components.predictor.latestReadyRevision}"
@@ -134,12 +149,15 @@ ANSWERS = {
     "get job model-replay": ["", "Complete"],
     "run services describe": [json.dumps({"status": {"traffic": TRAFFIC}})],
     "print-identity-token": ["identity"],
+    "containerapp show": APP,
 }
 
 
 @pytest.mark.parametrize("name", ROLLOUTS)
 def test_a_version_that_passes_gets_its_share_last(name: str, shell: _Shell) -> None:
-    done = shell.run(ROLLOUTS[name], str(shell.artifact), IMAGE, "10", answers=ANSWERS, REGION="r")
+    done = shell.run(
+        ROLLOUTS[name], str(shell.artifact), IMAGE, "10", answers=ANSWERS, REGION="r", GROUP="g"
+    )
 
     assert done.returncode == 0, done.stderr
     lines = shell.list_lines()
@@ -153,7 +171,14 @@ def test_a_version_that_fails_gets_no_traffic(name: str, shell: _Shell) -> None:
     answers = {**ANSWERS, "get job model-replay": ["", "FailureTarget Failed"]}
 
     done = shell.run(
-        ROLLOUTS[name], str(shell.artifact), IMAGE, "10", answers=answers, passes=False, REGION="r"
+        ROLLOUTS[name],
+        str(shell.artifact),
+        IMAGE,
+        "10",
+        answers=answers,
+        passes=False,
+        REGION="r",
+        GROUP="g",
     )
 
     assert done.returncode == 1
@@ -196,7 +221,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_asked(
 ) -> None:
     given = [each.format(artifact=shell.artifact, home=shell.home) for each in words]
 
-    done = shell.run(ROLLOUTS[name], *given, REGION="r")
+    done = shell.run(ROLLOUTS[name], *given, REGION="r", GROUP="g")
 
     assert done.returncode == 2
     assert said in done.stderr
@@ -262,6 +287,7 @@ def test_a_call_that_fails_moves_no_traffic_to_what_was_not_asked(
             answers=answers,
             FAILS=fails,
             REGION="r",
+            GROUP="g",
             WAIT_SECONDS="3",
             JOB_SECONDS="3",
             POLL_SECONDS="1",
@@ -356,7 +382,13 @@ def test_all_traffic_takes_the_canary_away_in_kserve(shell: _Shell) -> None:
 
 def test_cloud_run_is_asked_at_its_tag_with_a_token_that_no_argument_has(shell: _Shell) -> None:
     done = shell.run(
-        ROLLOUTS["cloud-run"], str(shell.artifact), IMAGE, "10", answers=ANSWERS, REGION="r"
+        ROLLOUTS["cloud-run"],
+        str(shell.artifact),
+        IMAGE,
+        "10",
+        answers=ANSWERS,
+        REGION="r",
+        GROUP="g",
     )
 
     told = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
@@ -380,7 +412,13 @@ def test_an_earlier_candidate_of_cloud_run_loses_its_share_before_its_tag(shell:
     answers = {**ANSWERS, "run services describe": described}
 
     done = shell.run(
-        ROLLOUTS["cloud-run"], str(shell.artifact), IMAGE, "10", answers=answers, REGION="r"
+        ROLLOUTS["cloud-run"],
+        str(shell.artifact),
+        IMAGE,
+        "10",
+        answers=answers,
+        REGION="r",
+        GROUP="g",
     )
 
     assert done.returncode == 0, done.stderr
@@ -395,7 +433,13 @@ def test_the_way_back_in_cloud_run_names_what_serves(shell: _Shell) -> None:
     answers = {**ANSWERS, "run services describe": [_describe(two=100)]}
 
     done = shell.run(
-        ROLLOUTS["cloud-run"], str(shell.artifact), IMAGE, "10", answers=answers, REGION="r"
+        ROLLOUTS["cloud-run"],
+        str(shell.artifact),
+        IMAGE,
+        "10",
+        answers=answers,
+        REGION="r",
+        GROUP="g",
     )
 
     # a candidate with all requests is the version that serves: it keeps them
@@ -412,6 +456,7 @@ def test_cloud_run_is_asked_with_the_server_s_own_token_too(shell: _Shell) -> No
         *(str(shell.artifact), IMAGE, "10"),
         answers=ANSWERS,
         REGION="r",
+        GROUP="g",
         REPLAY_TOKEN="s3cr3t",
     )
 
@@ -693,3 +738,58 @@ def test_a_rollout_is_called_by_a_path_that_is_there() -> None:
         (script,) = [word for word in line.split() if word.endswith("rollout.sh")]
         assert script.startswith("CHECKOUT/infra/")
         assert (resources.INFRA / script.removeprefix("CHECKOUT/infra/")).exists()
+
+
+def test_a_container_app_is_asked_at_its_label_and_the_others_keep_their_parts(
+    shell: _Shell,
+) -> None:
+    traffic: list[dict[str, Any]] = [
+        {"revisionName": "model--1", "weight": 60},
+        {"revisionName": "model--0", "weight": 30},
+        {"revisionName": "model--c", "weight": 10, "label": "candidate"},
+    ]
+    described = [*[_describe_app("model--c", traffic)] * 2, _describe_app("model--2", traffic)]
+
+    done = shell.run(
+        ROLLOUTS["container-apps"],
+        *(str(shell.artifact), IMAGE, "10"),
+        answers={"containerapp show": described},
+        GROUP="g",
+    )
+
+    assert done.returncode == 0, done.stderr
+    address = "https://model---candidate.calm.swedencentral.azurecontainerapps.io"
+    assert address in json.loads(done.stdout.splitlines()[0])["argv"]
+    held, moved = shell.list_lines("ingress traffic set")
+    # an earlier candidate loses its share before the new revision is made
+    assert "--revision-weight model--1=70 model--0=30 " in held
+    assert "--revision-weight model--1=63 model--0=27 model--2=10 " in moved
+    assert "--revision-weight model--2=0 model--1=70 model--0=30" in done.stdout
+
+
+@pytest.mark.parametrize("number", [1, 4, 5, 6, 7])
+def test_what_stays_in_a_container_app_is_said(number: int, shell: _Shell) -> None:
+    done = shell.run(
+        ROLLOUTS["container-apps"],
+        *(str(shell.artifact), IMAGE, "10"),
+        answers=ANSWERS,
+        GROUP="g",
+        FAILS=f"{number}-{number}",
+    )
+
+    assert done.returncode == 1
+    assert shell.list_lines("model--2=10") == []
+    assert ("revision deactivate" in done.stderr) == (number > 4)
+
+
+def test_the_image_that_a_container_app_has_is_no_new_revision(shell: _Shell) -> None:
+    done = shell.run(
+        ROLLOUTS["container-apps"],
+        *(str(shell.artifact), IMAGE, "10"),
+        answers={"containerapp show": [APP[0]]},
+        GROUP="g",
+    )
+
+    assert done.returncode == 1
+    assert "model--1 has this image already" in done.stderr
+    assert "revision deactivate" not in done.stderr

@@ -149,6 +149,9 @@ def test_cdk_gets_the_same_resources(out: Path) -> None:
         "FunctionScalingConfig",
     }
     assert written["CapacityProvider"]["Type"] == "AWS::Lambda::CapacityProvider"
+    page = (out / "README.md").read_text("utf-8")
+    assert "npx aws-cdk destroy" in page
+    assert "terraform destroy" not in page
 
 
 def test_the_check_of_a_new_version_stays_on_demand(out: Path) -> None:
