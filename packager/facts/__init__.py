@@ -179,6 +179,21 @@ def runtimes(target: str, folder: Path | None = None) -> tuple[Runtime, ...]:
     return tuple(sorted(found, key=lambda runtime: read_minor(runtime.python_minor)))
 
 
+def explain_left_out(target: str, python_minor: str, folder: Path | None = None) -> str:
+    """Say why a Python that the platform has is not built for, and who states that it has it.
+
+    Empty where nothing is known of such a runtime.
+    """
+    root = read(_name_file(target), folder)
+    if "left_out" not in root.values:
+        return ""
+    table = root.table("left_out")
+    why, source, day = table.text("why"), table.source(), table.day("as_of")
+    names = table.texts("runtimes")
+    root.done()
+    return f"{why} ({source}, {day})" if f"python{python_minor}" in names else ""
+
+
 def base_image(target: str, folder: Path | None = None) -> BaseImage:
     table = read(_name_file(target), folder).table("base_image")
     found = BaseImage(

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from handlers.events import aws_sources
+from packager import facts
 from packager.environments import virtual_environments
 from packager.errors import (
     ConfigurationError,
@@ -123,8 +124,14 @@ def _check_python(request: BuildRequest, target: Target) -> Iterator[str]:
     if request.target.python_minor is not None and request.target.python_minor not in known:
         yield (
             f"--python {request.target.python_minor}: {_name_place(target)} has no such runtime "
-            f"({', '.join(known)})."
+            f"({', '.join(known)}).{_explain_left_out(request, target, known)}"
         )
+
+
+def _explain_left_out(request: BuildRequest, target: Target, known: Sequence[str]) -> str:
+    asked, folder = request.target.python_minor or "", request.target.facts_dir
+    why = facts.explain_left_out(target.name, asked, folder)
+    return why and f" It is left out: {why}. Give --python {known[-1]}, or leave --python out."
 
 
 def _check_machine(request: BuildRequest, target: Target) -> Iterator[str]:
