@@ -13,11 +13,11 @@ from typing import Final
 
 from packager.errors import UnknownTargetError
 from packager.targets import (
+    _managed_instances,
     aws_lambda,
     aws_lambda_image,
     azure_functions,
     gpu_container,
-    managed_instances,
 )
 from packager.types import Compute, Target, TargetOptions
 
@@ -51,4 +51,4 @@ def load_for(options: TargetOptions) -> Target:
     if options.compute is Compute.ON_DEMAND or options.compute not in target.machine.computes:
         return target
     device = options.device or target.machine.device
-    return managed_instances.adapt_target(target, device, options.facts_dir)
+    return _managed_instances.adapt_target(target, device, options.facts_dir)
