@@ -69,7 +69,21 @@ def describe_where(plan: BuildPlan, given: Sequence[Path]) -> Where:
 def explain_stop(
     answer: Answered, name: str, function: Host, bundle: Bundle, where: Where
 ) -> list[Finding]:
-    """Explain why a function did not start, or ended; `name` is the request's."""
+    """Explain why a function did not start, or ended; `name` is the request's.
+
+    The function's files are named by their paths in it, not by where they lie on this machine.
+    """
+    found = _list_causes(answer, name, function, bundle, where)
+    own = f"{bundle.root}/"
+    return [
+        replace(each, message=each.message.replace(own, ""), hint=each.hint.replace(own, ""))
+        for each in found
+    ]
+
+
+def _list_causes(
+    answer: Answered, name: str, function: Host, bundle: Bundle, where: Where
+) -> list[Finding]:
     log = function.log()
     text = f"{answer.failure}\n{log}"
     rules = keep_rules(text, bundle.removed, bundle.root)

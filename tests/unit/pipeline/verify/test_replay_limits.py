@@ -275,6 +275,14 @@ def test_what_a_function_died_of_is_a_sentence_before_the_next(failure: str, run
     assert str(found) == f"boot: The function does not start: {ended} Its log ends:\nline"
 
 
+def test_a_function_s_own_files_are_named_by_their_paths_in_it(tmp_path: Path, run: Run) -> None:
+    host = FakeHost(answered(failure=f"OSError: no file '{tmp_path}/model/a.log'"), None)
+    host.words = f'  File "{tmp_path}/handlers/x.py", line 9'
+    (found,) = run(host, (probe(), recorded())).findings
+    assert found.message == "The function does not start: OSError: no file 'model/a.log'."
+    assert found.hint == 'Its log ends:\nFile "handlers/x.py", line 9'
+
+
 @pytest.mark.parametrize(
     ("error", "mismatches"), [(0.0, 0), (0.01, 0), (-0.01, 0), (0.03, 1), (-0.03, 1)]
 )
