@@ -38,6 +38,7 @@ from packager.pipeline.resolve import resolve
 from packager.pipeline.slim import Begun, begin_slimming, has_same_tree, leaves_memory, slim
 from packager.pipeline.verify import ask_model, verify, work_ahead, work_for_later
 from packager.system import atomic_output, cache, process
+from packager.targets.base_images import pin_image
 from packager.types import (
     BESIDE,
     BuildPlan,
@@ -149,7 +150,7 @@ def _planning(
         _begin_stage(Stage.RESOLVE)
         model = take_model(resolve(request, registry, place.stage("model")))
         _begin_stage(Stage.PLAN)
-        yield model, plan(request, model, target), place
+        yield model, _pin_bases(plan(request, model, target)), place
 
 
 @contextlib.contextmanager
@@ -189,6 +190,25 @@ def _build_planned(
     artifact = package(verified, attempt, place.out)
     _begin_stage(Stage.EMIT)
     return emit(artifact, verified, attempt, place.out)
+
+
+def _pin_bases(attempts: tuple[BuildPlan, ...]) -> tuple[BuildPlan, ...]:
+    """The same attempts, an image's base pinned to the digest that its registry gives now.
+
+    Where none is given, a note says so: the digest of a base is nothing that a build fails for.
+    """
+    pinned = {each: pin_image(each) for each in {attempt.base_image for attempt in attempts}}
+    for each in pinned.values():
+        if each.why_not:
+            _LOG.warning("%s", each.why_not)
+    return tuple(
+        replace(
+            attempt,
+            base_digest=pinned[attempt.base_image].digest,
+            reasons=(*attempt.reasons, *filter(None, [pinned[attempt.base_image].why_not])),
+        )
+        for attempt in attempts
+    )
 
 
 def _judge_supply_chain(verified: VerifiedBundle, attempt: BuildPlan) -> VerifiedBundle:
@@ -414,7 +434,8 @@ def _add_packages(attempt: BuildPlan, why: Mapping[str, str]) -> BuildPlan | Non
     if not same or not why.keys() <= same[0].kept_for.keys():
         return None
     _LOG.info("Needed after all, so installed: %s", ", ".join(why))
-    return replace(same[0], kept_for={**same[0].kept_for, **why})
+    kept_for = {**same[0].kept_for, **why}
+    return replace(same[0], kept_for=kept_for, base_digest=attempt.base_digest)
 
 
 def _find_missed(attempt: BuildPlan, error: VerificationError) -> tuple[str, ...]:

@@ -105,6 +105,9 @@ class BuildPlan:
     answered: tuple[tuple[str, str], ...] = ()
     """Distributions that are not installed and that importlib.metadata answers for, and versions:
     MLflow's, where the model's code asks."""
+    base_digest: str = ""
+    """Digest of the image's base, `sha256:...`, as its registry gave it; empty where it did not, or
+    where the base was named with one."""
     drift: str | None = None
     """Text of drift.json, what drift is measured from; None where it is not measured."""
     passes: tuple[str, ...]
@@ -142,9 +145,10 @@ class BuildPlan:
         if self.target.deployment.base_image is None:
             return ""
         named = self.runtime.base_image or self.target.deployment.base_image.reference
-        return self.request.target.base_image or named.format(
+        chosen = self.request.target.base_image or named.format(
             python=self.runtime.python_minor, architecture=self.request.target.architecture
         )
+        return f"{chosen}@{self.base_digest}" if self.base_digest else chosen
 
     @property
     def provided(self) -> tuple[str, ...]:

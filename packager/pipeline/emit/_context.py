@@ -40,6 +40,14 @@ _DESCRIPTION: Final = 256
 # a parameter's value: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 _PARAMETER: Final = 4096
 
+_HEALTH_PROGRAM: Final = (
+    "import os, urllib.request as r; "
+    "names = 'SAGEMAKER_BIND_TO_PORT', 'FUNCTIONS_CUSTOMHANDLER_PORT', 'PORT', 'AWS_LWA_PORT'; "
+    "port = next(filter(None, map(os.environ.get, names)), '8080').strip(); "
+    "r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + port + '/ping', timeout=2)"
+)
+"""Ends with 0 where the container's server answers that its model is loaded."""
+
 
 def context(
     artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, sizing: Sizing
@@ -142,6 +150,7 @@ def _describe_base(plan: BuildPlan) -> dict[str, object]:
     """Return what an image starts from, and how its Python is started."""
     return {
         "base_image": plan.base_image,
+        "health_program": _HEALTH_PROGRAM,
         "brings_client": plan.runtime.brings_client,
         "snapstart_label": plan.runtime.snapstart_by_label
         or (plan.runtime.snapstart and plan.request.target.base_image is not None),

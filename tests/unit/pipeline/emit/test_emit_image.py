@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +15,13 @@ import pytest
 from packager import targets
 from packager.errors import ConfigurationError
 from packager.pipeline.emit import emit
+from packager.pipeline.emit._context import _HEALTH_PROGRAM
 from packager.pipeline.package import package
 from packager.pipeline.plan import check
 from packager.system.file_tree import digest, records
 from packager.types import BuildPlan, BuildReport, Front
 from tests import fake_plan, sam
+from tests.osv import serving
 
 _PINNED = "registry.example.org/python@sha256:" + "c" * 64
 
@@ -83,6 +90,43 @@ def test_the_base_is_named_by_an_argument(tmp_path: Path, asked: str | None, exp
     built = template["Resources"]["Function"]["Metadata"]
     assert built["DockerBuildArgs"] == {"BASE_IMAGE": expected}
     assert built["Dockerfile"] == "Dockerfile"
+
+
+def test_a_base_is_pinned_to_the_digest_that_its_registry_gave(tmp_path: Path) -> None:
+    _emitted(tmp_path, replace(_plan(), base_digest="sha256:" + "b" * 64))
+    dockerfile = (tmp_path / "out" / "Dockerfile").read_text(encoding="utf-8")
+
+    pinned = "public.ecr.aws/lambda/python:3.13-x86_64@sha256:" + "b" * 64
+    assert f"ARG BASE_IMAGE={pinned}\n" in dockerfile
+    assert "named by its digest" in dockerfile
+    assert "HEALTHCHECK NONE" in dockerfile
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
+def test_a_container_s_health_is_that_of_its_server(status: int, code: int) -> None:
+    with serving(lambda *_: (status, {}, b"")) as service:
+        port = service.url.rpartition(":")[2]
+        done = subprocess.run(
+            [sys.executable, "-P", "-s", "-c", _HEALTH_PROGRAM],
+            env={"PORT": port, "http_proxy": "http://127.0.0.1:1"},
+            capture_output=True,
+            check=False,
+        )
+
+    assert min(done.returncode, 1) == code
+
+
+def test_the_container_s_dockerfile_asks_for_its_health(tmp_path: Path) -> None:
+    target = targets.load("gpu-container")
+    runtime = next(each for each in target.runtimes if each.python_minor == "3.13")
+    request = fake_plan.request(target=target.name)
+    _emitted(tmp_path, fake_plan.plan(request=request, target=target, runtime=runtime))
+    dockerfile = (tmp_path / "out" / "Dockerfile").read_text(encoding="utf-8")
+
+    (found,) = re.findall(r"(?m)^HEALTHCHECK .*\\\n    CMD (\[.*\])$", dockerfile)
+    command = json.loads(found)
+    assert command[0] == "python3"
+    assert command[-2:] == ["-c", _HEALTH_PROGRAM]
 
 
 def test_the_model_is_the_last_thing_that_is_copied(tmp_path: Path) -> None:
