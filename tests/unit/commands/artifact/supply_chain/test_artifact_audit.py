@@ -1,0 +1,96 @@
+"""`packager audit` asks about a finished artifact, and `packager verify` knows what it lists."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from packager import cli
+from packager.errors import SupplyChainError
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
+from packager.types import FileRecord
+from tests import fake_plan
+from tests.osv import advisory, serving_osv
+
+RUN = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact whose build left numpy.rare out."""
+    base, plan = tmp_path_factory.mktemp("audited"), fake_plan.plan()
+    verified = fake_plan.verified(fake_plan.tree(base / "tree", plan))
+    rare = FileRecord(PurePosixPath("numpy/rare.py"), "c" * 64, 10)
+    bundle = replace(verified.bundle, staged=(*verified.bundle.staged, rare))
+    verified = replace(verified, bundle=bundle)
+    (out := base / "out").mkdir()
+    emit(package(verified, plan, out), verified, plan, out)
+    return out
+
+
+def _audit(artifact: Path, url: str, *words: str) -> Result:
+    return RUN.invoke(cli.app, ["audit", str(artifact), "--osv-url", url, *words])
+
+
+def _names(function: str) -> list[dict[str, object]]:
+    return [{**advisory()["affected"][0], "ecosystem_specific": {"affected_functions": [function]}}]
+
+
+def test_what_counts_ends_it(artifact: Path) -> None:
+    with serving_osv({"numpy": [advisory()]}) as service:
+        done = _audit(artifact, service.url)
+        told = _audit(artifact, service.url, "--json")
+
+    assert isinstance(done.exception, SupplyChainError)
+    assert told.exit_code == SupplyChainError.exit_code
+    assert [each for way in json.loads(told.stdout)["refused"].values() for each in way]
+
+
+def test_nothing_that_counts_is_well(artifact: Path) -> None:
+    with serving_osv({}) as service:
+        done = _audit(artifact, service.url, "--json")
+
+    assert (done.exit_code, json.loads(done.stdout)["audit"]["status"]) == (0, "audited")
+
+
+def test_a_later_advisory_of_code_that_the_build_left_out_does_not_count(artifact: Path) -> None:
+    named = advisory(affected=_names("numpy.rare.load"))
+    with serving_osv({"numpy": [named]}) as service:
+        done = _audit(artifact, service.url, "--json")
+
+    (found,) = json.loads(done.stdout)["audit"]["vulnerabilities"]
+    assert done.exit_code == 0
+    assert (found["state"], found["justification"]) == ("not_affected", "code_not_present")
+
+
+def test_nothing_in_the_artifact_is_changed(artifact: Path) -> None:
+    before = {path: path.read_bytes() for path in artifact.rglob("*") if path.is_file()}
+    with serving_osv({}) as service:
+        _audit(artifact, service.url)
+
+    assert before == {path: path.read_bytes() for path in artifact.rglob("*") if path.is_file()}
+
+
+def test_a_service_that_does_not_answer_is_no_clean_audit(artifact: Path) -> None:
+    with serving_osv({}, status=503) as service:
+        done = _audit(artifact, service.url)
+
+    assert isinstance(done.exception, SupplyChainError)
+    assert "Not audited" in str(done.exception)
+
+
+def test_a_folder_that_no_build_made_is_named(tmp_path: Path) -> None:
+    done = _audit(tmp_path, "http://127.0.0.1:9")
+
+    assert done.exit_code != 0
+    assert "is not an artifact" in str(done.exception)
