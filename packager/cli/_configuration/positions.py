@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 Keys: TypeAlias = tuple[str | int, ...]
 """Keys from the top to a value; a number is an item's place in its array."""
+_LINE_END: Final = re.compile("\n")
 _BLANK: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _WORD: Final = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'""")
 _DOT: Final = re.compile(r"[ \t]*\.[ \t]*")
@@ -28,9 +30,11 @@ def list_positions(text: str) -> dict[Keys, tuple[int, int]]:
     `text` is valid TOML: tomllib has read it.
     """
     found: dict[Keys, tuple[int, int]] = {}
+    starts = [0, *(each.end() for each in _LINE_END.finditer(text))]
     for keys, at in _Scanner(text).scan():
         if keys not in found:
-            found[keys] = (text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+            line = bisect_right(starts, at)
+            found[keys] = (line, at - starts[line - 1] + 1)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -413,3 +414,12 @@ def test_every_key_is_found_where_it_is_written(table: dict[str, object]) -> Non
             for key in keys:
                 value = value[key]  # type: ignore[index]
             assert rest.startswith(write(value))
+
+
+def test_the_places_of_a_long_file_are_found_in_time() -> None:
+    """Each is not counted from the beginning of the file: half a megabyte took seconds."""
+    text = "".join(f"k{number} = 1\n" for number in range(40_000))
+    begun = time.process_time()
+
+    assert list_positions(text)["k39999",] == (40_000, 1)
+    assert time.process_time() - begun < 2
