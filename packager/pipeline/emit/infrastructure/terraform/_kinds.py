@@ -335,6 +335,10 @@ _LAMBDA: Final = {
                     "SecurityGroupIds": Plain("security_group_ids"),
                 },
             ),
+            "FileSystemConfigs": Nested(
+                "file_system_config",
+                {"Arn": Plain("arn"), "LocalMountPath": Plain("local_mount_path")},
+            ),
             "EphemeralStorage": Nested("ephemeral_storage", {"Size": Plain("size")}),
             "Environment": Nested("environment", {"Variables": Plain("variables")}),
             "TracingConfig": Nested("tracing_config", {"Mode": Plain("mode")}),

@@ -29,9 +29,11 @@ from packager.types import (
     Engine,
     FileRecord,
     HostKind,
+    InfrastructureTool,
     LoaderSpec,
     VerifiedBundle,
     Weights,
+    change_request,
 )
 from tests import fake_plan
 
@@ -203,6 +205,21 @@ class TestArtifact:
         assert "FileSystemConfigs" in text
         assert "SnapStart" not in text
         assert "WeightsBucket" not in text
+
+
+@pytest.mark.parametrize(
+    ("weights", "there"),
+    [
+        (Weights.FETCH, "s3://${var.weights_bucket}/${var.weights_prefix}"),
+        (Weights.MOUNT, "file_system_config {"),
+    ],
+)
+def test_other_tools_have_the_weights_too(tmp_path: Path, weights: Weights, there: str) -> None:
+    plan = _plan(weights)
+    request = change_request(plan.request, emit=tuple(InfrastructureTool))
+    out = _build(tmp_path, replace(plan, request=request))
+    text = "".join(path.read_text() for path in sorted((out / "terraform").glob("*.tf")))
+    assert there in text
 
 
 @pytest.mark.parametrize(
