@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
@@ -89,10 +90,13 @@ def _build_one(ctx: typer.Context, run: Callable[[typer.Context], object]) -> Bu
         kind, words = "Usage", error.format_message()
         console.show_failure(words)
         return {**outcome, "exit_code": error.exit_code, "error": kind, "message": words}
-    except OSError as error:
-        if not is_disk_full(error):
-            raise
-        return _fail(outcome, explain_full_disk(error))
+    except Exception as error:  # noqa: BLE001 - a fault of ours in one loses no other either
+        if is_disk_full(error) and isinstance(error, OSError):
+            return _fail(outcome, explain_full_disk(error))
+        words = "".join(traceback.format_exception(error))
+        console.show_failure(f"this is a fault of packager's own\n{words}")
+        kind, last = type(error).__name__, "".join(traceback.format_exception_only(error)).strip()
+        return {**outcome, "exit_code": 1, "error": kind, "message": last}
     if ctx.params["dry_run"]:
         return {**outcome, "plan": cast("PlanSummary", found)}
     return {**outcome, "report": cast("ReportSummary", found)}

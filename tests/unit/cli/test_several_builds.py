@@ -190,7 +190,11 @@ def test_a_table_says_how_each_ended(folder: Path, fails: Fails) -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(OSError(errno.ENOSPC, "No space left on device"), 9), (ConfigurationError("x"), 2)],
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 9),
+        (ConfigurationError("x"), 2),
+        (ZeroDivisionError("a fault of ours"), 1),
+    ],
 )
 def test_what_fails_otherwise_is_a_row_too(
     folder: Path, fails: Fails, error: Exception, code: int
