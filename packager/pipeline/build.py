@@ -38,7 +38,7 @@ from packager.pipeline.resolve import resolve
 from packager.pipeline.slim import Begun, begin_slimming, has_same_tree, leaves_memory, slim
 from packager.pipeline.verify import ask_model, verify, work_ahead, work_for_later
 from packager.system import atomic_output, cache, process
-from packager.targets.base_images import pin_image
+from packager.targets.images.base_images import PinnedImage, pin_image
 from packager.types import (
     BESIDE,
     BuildPlan,
@@ -93,6 +93,7 @@ def build(
     *,
     take_model: Callable[[ResolvedModel], ResolvedModel] = lambda each: each,
     take_proof: Callable[[VerifiedBundle], VerifiedBundle] = lambda each: each,
+    pin_base: Callable[[str], PinnedImage] = pin_image,
 ) -> BuildReport:
     """Run all six stages; the output folder appears whole, or stays as it was.
 
@@ -100,7 +101,7 @@ def build(
     stands for it in the stages after. Raises PackagerError (see packager.errors for each way to
     stop).
     """
-    with _planning(request, registry, take_model) as (model, attempts, place):
+    with _planning(request, registry, take_model, pin_base) as (model, attempts, place):
         _check_end(request, model, attempts)
         report = _build_planned(attempts, place, take_proof)
     return _move_paths(report, place.out, request.output.folder)
@@ -109,14 +110,15 @@ def build(
 def build_or_reuse(request: BuildRequest, registry: ModelRegistry) -> Provided:
     """Build, or take the artifact of an earlier build of the very same inputs, if one is kept.
 
-    `request.output.reuse` says whether one may be taken; what is built is kept in any case. Raises
-    what `build` raises.
+    `request.output.reuse` says whether one may be taken, and `supply_chain.refresh_audit` that none
+    is, as its audit is of before; what is built is kept in any case. Raises what `build` raises.
     """
     final = request.output.folder
     with _planning(request, registry) as (model, attempts, place):
         baseline.check_table(request, model)
         key = make_key(attempts)
-        said = reuse.take_kept(key, place, final) if request.output.reuse else ""
+        may_take = request.output.reuse and not request.supply_chain.refresh_audit
+        said = reuse.take_kept(key, place, final) if may_take else ""
         if not said:
             _check_end(request, model, attempts)
             report = _build_planned(attempts, place)
@@ -133,6 +135,7 @@ def _planning(
     request: BuildRequest,
     registry: ModelRegistry,
     take_model: Callable[[ResolvedModel], ResolvedModel] = lambda each: each,
+    pin_base: Callable[[str], PinnedImage] = pin_image,
 ) -> Iterator[tuple[ResolvedModel, tuple[BuildPlan, ...], atomic_output.Place]]:
     """Yield the first two stages' results; the place's output becomes the output folder.
 
@@ -150,7 +153,7 @@ def _planning(
         _begin_stage(Stage.RESOLVE)
         model = take_model(resolve(request, registry, place.stage("model")))
         _begin_stage(Stage.PLAN)
-        yield model, _pin_bases(plan(request, model, target)), place
+        yield model, _pin_bases(plan(request, model, target), pin_base), place
 
 
 @contextlib.contextmanager
@@ -192,12 +195,14 @@ def _build_planned(
     return emit(artifact, verified, attempt, place.out)
 
 
-def _pin_bases(attempts: tuple[BuildPlan, ...]) -> tuple[BuildPlan, ...]:
-    """The same attempts, an image's base pinned to the digest that its registry gives now.
+def _pin_bases(
+    attempts: tuple[BuildPlan, ...], pin_base: Callable[[str], PinnedImage]
+) -> tuple[BuildPlan, ...]:
+    """The same attempts, an image's base pinned to the digest that `pin_base` gives.
 
     Where none is given, a note says so: the digest of a base is nothing that a build fails for.
     """
-    pinned = {each: pin_image(each) for each in {attempt.base_image for attempt in attempts}}
+    pinned = {each: pin_base(each) for each in {attempt.base_image for attempt in attempts}}
     for each in pinned.values():
         if each.why_not:
             _LOG.warning("%s", each.why_not)

@@ -12,6 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from packaging.utils import canonicalize_name, is_normalized_name
+from packaging.version import Version
+
 from packager.commands.artifact.description import (
     EVIDENCE,
     LOCK,
@@ -34,6 +37,7 @@ from packager.pipeline.output.record import request_again
 from packager.system.atomic_output import MARKER
 from packager.system.file_tree import records, sha256
 from packager.system.scratch import make_scratch
+from packager.targets.images.base_images import PinnedImage, explain_unpinned
 from packager.types import (
     ArtifactCheck,
     BuildRequest,
@@ -51,7 +55,7 @@ from packager.types import (
 _LOG = logging.getLogger(__name__)
 CHECK: Final = "rebuild"
 _SHOWN: Final = 20
-_CHUNK_BYTES: Final = 1 << 20
+_DOCKERFILE: Final = "Dockerfile"
 _ADDRESSES: Final = ("models:/", "runs:/")
 """What a report's model may be fetched by: a registry that you name answers these."""
 _ODD: Final = (LookupError, TypeError, ValueError, AttributeError)
@@ -74,6 +78,7 @@ def compare_rebuilt(folder: Path, registry: ModelRegistry, given: RebuildInputs)
                 registry,
                 take_model=lambda model: _take_model(artifact, model),
                 take_proof=lambda verified: restore_measurements(artifact, verified),
+                pin_base=lambda reference: recall_base(artifact, reference),
             )
         except (RebuildError, StorageError):
             raise
@@ -176,13 +181,42 @@ def _find_address(model: Mapping[str, object], given: str) -> str:
     )
 
 
+def recall_base(artifact: DescribedArtifact, reference: str) -> PinnedImage:
+    """Return the digest that the artifact's Dockerfile has of its base: no registry is asked.
+
+    A tag may lead to another image since, and no artifact chooses whom a rebuild asks. Raises
+    RebuildError for a report that no build wrote, ModelFormatError without a Dockerfile.
+    """
+    if not reference or "@" in reference:
+        return PinnedImage()
+    text = read_own_text(artifact.home / _DOCKERFILE)
+    if found := re.search(rf"{re.escape(reference)}@(sha256:[0-9a-f]{{64}})\b", text):
+        return PinnedImage(digest=found[1])
+    try:
+        reasons = [str(each) for each in artifact.read(MARKER)["plan"]["reasons"]]
+    except _ODD as error:
+        raise _explain(artifact, f"its report has no reasons ({error!r}).") from error
+    said = (each for each in reasons if each.startswith(explain_unpinned(reference)))
+    return PinnedImage(why_not=next(said, ""))
+
+
 def _list_versions(artifact: DescribedArtifact) -> tuple[str, ...]:
+    """The lock's versions, as constraints. Raises ValueError for a name or version that is none.
+
+    What else uv would read in their place (an address, a line of options) nobody's lock may say.
+    """
     document = tomllib.loads(read_own_text(artifact.home / LOCK))
     return tuple(
-        f"{each['name']}=={each['version']}"
+        _make_constraint(str(each["name"]), str(each["version"]))
         for each in document.get("packages", ())
         if "version" in each and "archive" not in each
     )
+
+
+def _make_constraint(name: str, version: str) -> str:
+    if not is_normalized_name(canonicalize_name(name)):
+        raise ValueError(f"its lock has a package {name[:80]!r}, which is the name of none")
+    return f"{name}=={Version(version)}"
 
 
 def _restore_evidence(told: Mapping[str, Json], now: Evidence) -> Evidence:

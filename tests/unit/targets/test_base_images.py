@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from packager.targets.base_images import _split_reference, pin_image
+from packager.targets.images.base_images import _split_reference, pin_image
 from tests.osv import Answer, serving
 
 _DIGEST = "sha256:" + "a" * 64
@@ -87,7 +87,7 @@ def test_a_registry_that_does_not_answer_is_given_up_within_seconds() -> None:
         return 200, {}, b""
 
     with pytest.MonkeyPatch.context() as patch, serving(answer) as service:
-        patch.setattr("packager.targets.base_images._ANSWER_SECONDS", 0.1)
+        patch.setattr("packager.targets.images.base_images._ANSWER_SECONDS", 0.1)
         found = pin_image(f"{_drop_scheme(service.url)}/x:1")
 
     assert "within seconds" in found.why_not

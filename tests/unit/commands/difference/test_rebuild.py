@@ -30,6 +30,7 @@ from packager.models.registry import ModelRegistry
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
 from packager.system.file_tree import digest, records, sha256, walk
+from packager.targets.images.base_images import PinnedImage, explain_unpinned
 from packager.types import (
     BuildPlan,
     BuildRequest,
@@ -89,6 +90,7 @@ class Builder:
     proof: str = "replay"
     requests: list[BuildRequest] = field(default_factory=list)
     fails: Exception | None = None
+    pinned: PinnedImage | None = None
 
     def __call__(
         self,
@@ -97,8 +99,10 @@ class Builder:
         *,
         take_model: Callable[[ResolvedModel], ResolvedModel] = lambda each: each,
         take_proof: Callable[[VerifiedBundle], VerifiedBundle] = lambda each: each,
+        pin_base: Callable[[str], PinnedImage] = lambda _: PinnedImage(),
     ) -> None:
         self.requests.append(request)
+        self.pinned = pin_base(self.plan.base_image)
         if self.fails:
             raise self.fails
         model = take_model(replace(self.plan.model, **self.model))
@@ -109,7 +113,7 @@ class Builder:
         verified = take_proof(replace(made, bundle=replace(made.bundle, ledger=ledger)))
         out = request.output.folder
         out.mkdir()
-        plan = replace(self.plan, model=model)
+        plan = replace(self.plan, model=model, base_digest=self.pinned.digest)
         emit(package(verified, plan, out), verified, plan, out)
 
 
@@ -323,6 +327,64 @@ def test_a_record_that_leads_to_no_build_is_refused(
 
 def test_a_lock_that_is_damaged_is_told(artifact: Path, builder: Builder) -> None:
     (artifact / "pylock.toml").write_text("[[")
+
+    with pytest.raises(RebuildError):
+        _compare(artifact)
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("numpy @ http://elsewhere/numpy-1.0-py3-none-any.whl#", "1.0"),
+        ("--index-url http://elsewhere/simple\nnumpy", "1.0"),
+        ("numpy", "1.0\n--index-url http://elsewhere/simple"),
+        ("numpy", "1.0 @ http://elsewhere/x"),
+        ("", "1.0"),
+    ],
+)
+def test_a_lock_names_versions_and_nothing_else(
+    artifact: Path, builder: Builder, name: str, version: str
+) -> None:
+    lock = artifact / "pylock.toml"
+    lock.write_text(
+        f"{lock.read_text()}\n[[packages]]\nname = {json.dumps(name)}\n"
+        f"version = {json.dumps(version)}\n"
+    )
+
+    with pytest.raises(RebuildError, match=r"name of none|Invalid version"):
+        _compare(artifact)
+    assert builder.requests == []
+
+
+@pytest.mark.parametrize("target", ["aws-lambda-image"], indirect=True)
+def test_a_base_has_the_digest_of_then(artifact: Path, builder: Builder, tmp_path: Path) -> None:
+    then = f"sha256:{DIGEST}"
+    plan = replace(builder.plan, base_digest=then)
+    verified = _prove(
+        fake_plan.tree(tmp_path / "pinned", plan), fake_plan.EVIDENCE.replay.cold_start, 568.0
+    )
+    (out := tmp_path / "pinned-artifact").mkdir()
+    emit(package(verified, plan, out), verified, plan, out)
+
+    assert _compare(out) == []
+    assert builder.pinned == PinnedImage(digest=then)
+
+
+@pytest.mark.parametrize("target", ["aws-lambda-image"], indirect=True)
+def test_a_base_without_a_digest_is_asked_of_nobody(artifact: Path, builder: Builder) -> None:
+    why = f"{explain_unpinned(builder.plan.base_image)}: its registry did not answer."
+
+    assert _compare(artifact) == []
+    assert builder.pinned == PinnedImage()
+
+    _edit(artifact / "report.json", lambda told: told["plan"].update(reasons=["other", why]))
+    _compare(artifact)
+    assert builder.pinned == PinnedImage(why_not=why)
+
+
+@pytest.mark.parametrize("target", ["aws-lambda-image"], indirect=True)
+def test_a_report_without_reasons_is_refused(artifact: Path, builder: Builder) -> None:
+    _edit(artifact / "report.json", lambda told: told.update(plan=3))
 
     with pytest.raises(RebuildError):
         _compare(artifact)

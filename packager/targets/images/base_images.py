@@ -62,11 +62,16 @@ def pin_image(reference: str) -> PinnedImage:
         digest = _ask_digest(reference)
     except _NoDigestError as error:
         return PinnedImage(
-            why_not=f"The base image {reference} is not pinned to a digest: {error}. Name it with "
+            why_not=f"{explain_unpinned(reference)}: {error}. Name it with "
             f"--base-image {_drop_tag(reference)}@sha256:..., so that each build is on the same.",
         )
     _LOG.info("The base image %s is %s", reference, digest)
     return PinnedImage(digest=digest)
+
+
+def explain_unpinned(reference: str) -> str:
+    """Return how the sentence begins that says why an image has no digest."""
+    return f"The base image {reference} is not pinned to a digest"
 
 
 def _ask_digest(reference: str) -> str:

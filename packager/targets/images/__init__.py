@@ -1,0 +1,1 @@
+"""Images that artifacts build on."""
