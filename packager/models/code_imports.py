@@ -47,7 +47,8 @@ _STATEMENT: Final = re.compile(
 )
 """Modules in a text that is code, a command, or an object's place: `package.module:name`."""
 COMPUTED: Final = re.compile(
-    r"(?:(?:^|[\n;])\s*(?:from|import)\s+|\b(?:__import__|import_module)\(\s*['\"]?)(?:$|%|\{)"
+    r"(?:(?:^|[\n;])[ \t]*(?:from|import)[ \t]+|\b(?:__import__|import_module)\(\s*['\"]?)"
+    r"(?:$|%|\{)"
 )
 """The end of a text that a module's name is put behind: `exec(f"import {name}")`."""
 _METADATA: Final = ("importlib.metadata", "importlib_metadata", "pkg_resources")

@@ -10,7 +10,7 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, cast
 
@@ -25,7 +25,12 @@ from packager.models.pickles.pickle_names import (
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-BROKEN: Final = (OSError, ValueError, EOFError, IndexError, KeyError, lzma.LZMAError, zlib.error)
+_DAMAGED: Final = (zipfile.BadZipFile, NotImplementedError, RuntimeError)
+"""What zipfile raises of an archive: of another form, encrypted, or with a digest that is wrong."""
+BROKEN: Final = (
+    *(OSError, ValueError, EOFError, IndexError, KeyError, lzma.LZMAError, zlib.error),
+    *_DAMAGED,
+)
 """What reading raises of a file that is cut off, or is no pickle."""
 _SUFFIXES: Final = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
 _CHUNK_BYTES: Final = 1 << 20
@@ -46,6 +51,8 @@ _OLD_GLOBAL: Final = re.compile(rb"c([A-Za-z_][\w.]*)\Z")
 _IDENTIFIER: Final = re.compile(rb"[A-Za-z_]\w*")
 _NAME_BYTES: Final = 255
 _HEAD_BYTES: Final = 600
+_MOST_DESCRIPTION: Final = 1 << 20
+"""Of an array's type and shape, which numpy writes in a hundred bytes."""
 
 
 class _ZlibFile(io.RawIOBase):
@@ -78,28 +85,56 @@ def _open_zlib(path: Path) -> io.BufferedReader:
     return io.BufferedReader(_ZlibFile(path), _CHUNK_BYTES)
 
 
+class _ZipPickles(io.RawIOBase):
+    """The pickles of an archive, one after the other; it is read forwards alone."""
+
+    def __init__(self, archive: zipfile.ZipFile, names: Iterable[str]) -> None:
+        self._archive = archive
+        self._files = (archive.open(name) for name in names)
+        self._file = next(self._files, None)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
+        while self._file is not None:
+            if part := self._file.read(len(view)):
+                view[: len(part)] = part
+                return len(part)
+            self._file.close()
+            self._file = next(self._files, None)
+        return 0
+
+    def close(self) -> None:
+        self._archive.close()
+        super().close()
+
+
 def _open_zip(path: Path) -> IO[bytes]:
-    """Open the first pickle in an archive, as torch writes one. Raises ValueError for none."""
+    """Open the pickles in an archive, as torch writes some. Raises ValueError for none."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            name = next((each for each in archive.namelist() if each.endswith(".pkl")), None)
-            if name is not None:
-                return archive.open(name)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        archive = zipfile.ZipFile(path)
+        if names := [name for name in archive.namelist() if name.endswith(".pkl")]:
+            return io.BufferedReader(_ZipPickles(archive, names), _CHUNK_BYTES)
+    except _DAMAGED as error:
         raise ValueError(f"{path.name} cannot be read: {error}") from error
+    archive.close()
     raise ValueError(f"{path.name} holds no pickle")
 
 
 def _open_array(path: Path) -> IO[bytes]:
     """Open the pickle of an array of objects. Raises ValueError for an array of numbers."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        size, start = (head[8:10], 10) if head[6:7] == b"\x01" else (head[8:12], 12)
+        file.seek(start)
+        description = file.read(min(int.from_bytes(size, "little"), _MOST_DESCRIPTION))
+    if b"|O" not in description:
+        raise ValueError(f"{path.name} is an array of numbers")
     file = path.open("rb")
-    head = file.read(12)
-    size, start = (head[8:10], 10) if head[6:7] == b"\x01" else (head[8:12], 12)
-    file.seek(start)
-    if b"|O" in file.read(int.from_bytes(size, "little")):
-        return file
-    file.close()
-    raise ValueError(f"{path.name} is an array of numbers")
+    file.seek(start + int.from_bytes(size, "little"))
+    return file
 
 
 _OPENERS: Final[tuple[tuple[bytes, Callable[[Path], object]], ...]] = (

@@ -8,6 +8,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
@@ -117,3 +118,13 @@ def test_what_it_comes_to_and_its_opcodes_are_bounded(monkeypatch: pytest.Monkey
     monkeypatch.setattr(pickle_names, "_MOST_BYTES", 1000)
     with pytest.raises(ValueError, match="more than 1,000 bytes"):
         read_pickle(io.BytesIO(content))
+
+
+def test_a_long_run_of_line_ends_takes_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "long.py"
+    path.write_text('x = """' + "\n" * 200_000 + '"""\nexec(x)\n')
+    started = time.process_time()
+
+    read_imports(path)
+
+    assert time.process_time() - started < 5

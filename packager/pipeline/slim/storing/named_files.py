@@ -6,6 +6,7 @@ Read, never run: a name in a string is taken for one that is asked for.
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -39,11 +40,18 @@ def _read_text(path: Path) -> bytes:
     except BROKEN:
         content = path.read_bytes() if path.stat().st_size <= _LARGEST else b""
     if len(content) <= _LARGEST:
-        return content
+        return content + _read_archive(path)
     if not is_pickle(path):
         return b""
     names, _ = read_names(path)
     return " ".join(names.globals | names.words).encode(errors="replace")
+
+
+def _read_archive(path: Path) -> bytes:
+    """An archive as it lies: what is in it besides pickles is often not compressed."""
+    if not zipfile.is_zipfile(path) or path.stat().st_size > _LARGEST:
+        return b""
+    return path.read_bytes()
 
 
 def find_named_files(

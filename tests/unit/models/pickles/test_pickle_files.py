@@ -10,6 +10,7 @@ import io
 import lzma
 import pickle
 import time
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -132,3 +133,50 @@ def test_a_long_run_of_anything_is_searched_in_no_time(tmp_path: Path, filler: b
     began = time.process_time()
     read_names(path)
     assert time.process_time() - began < 5
+
+
+def _write_archive(path: Path, *values: object) -> bytes:
+    """Write an archive of pickles as torch does, not compressed."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/code/model.py", "import colorsys\n")
+        for number, value in enumerate(values):
+            archive.writestr(f"archive/{number}.pkl", pickle.dumps(value))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("value", [fractions.Fraction(1, 3), collections.Counter])
+def test_every_pickle_of_an_archive_is_read(tmp_path: Path, value: object) -> None:
+    path = tmp_path / "model" / "model.pt"
+    path.parent.mkdir()
+    _write_archive(path, {"a": 1}, value)
+
+    names, _ = read_names(path)
+    words = read_model_words(tmp_path)
+
+    assert {"fractions", "collections"} & {each.partition(".")[0] for each in names.globals}
+    assert {"fractions", "collections"} & words
+    assert "colorsys" in words
+
+
+@pytest.mark.parametrize("size", [300, 3_000_000])
+def test_an_archive_with_a_wrong_digest_is_no_fault_of_ours(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "model" / "model.pt"
+    path.parent.mkdir()
+    content = bytearray(_write_archive(path, b"x" * size))
+    for at in _find_all(bytes(content), b"PK\x03\x04"):
+        content[at + 14 : at + 18] = bytes(4)
+    for at in _find_all(bytes(content), b"PK\x01\x02"):
+        content[at + 16 : at + 20] = bytes(4)
+    path.write_bytes(content)
+
+    is_pickle(path)
+    read_names(path)
+    read_model_words(tmp_path)
+
+
+def _find_all(content: bytes, mark: bytes) -> list[int]:
+    found, at = [], content.find(mark)
+    while at >= 0:
+        found.append(at)
+        at = content.find(mark, at + 1)
+    return found
