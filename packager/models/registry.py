@@ -228,7 +228,11 @@ def _count_rows(profile: object) -> int | None:
 
 
 def _is_remote(address: str) -> bool:
-    return _REMOTE in address and _model_uri.local_path(address) is None
+    """False for one that cannot be read, too: it is left out."""
+    try:
+        return _REMOTE in address and _model_uri.local_path(address) is None
+    except ConfigurationError:
+        return False
 
 
 def _cut(text: str) -> str:

@@ -5,6 +5,7 @@ No password of an address leaves this process.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -38,16 +39,27 @@ _HEADER: Final = re.compile(
     rf"(?!{_VARIABLE}(?:[\s\"',;`]|$))[^\s\"',;`]+"
 )
 _TOKEN: Final = re.compile(
-    r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|dapi[0-9a-f]{32}|hf_[A-Za-z0-9]{30,})"
+    r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|dapi[0-9a-f]{32}|hf_[A-Za-z0-9]{30,}"
+    r"|(?:AKIA|ASIA)[0-9A-Z]{16}\b|sk-(?=[\w-]*\d)[\w-]{20,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}"
+    r"|(?<=hooks\.slack\.com/services/)[\w/]+)"
 )
-"""Of GitHub, GitLab, Databricks and Hugging Face, which are known by how they begin."""
+"""Of GitHub, GitLab, Databricks, Hugging Face, AWS, OpenAI, Slack and Google, by their form."""
 
 
-_SECRET_NAME: Final = re.compile(
-    rf"(?i)(?:^|[^a-z])(?:{_PASSWORDS}|{_KINDS}|connection_?string|private_?key|credentials?)$"
+_SECRET_WORDS: Final = frozenset(
+    {"auth", "authorization", "bearer", "cookie", "credential", "credentials", "dsn", "passphrase"}
+    | {"passwd", "password", "passwords", "pwd", "secret", "secrets", "token", "webhook"}
 )
-_NO_SECRET: Final = frozenset({"key", "keyid", "key_id", "signature"})
-"""Names of columns and of schemas, as often as not."""
+_KEYS: Final = frozenset(
+    {"access", "account", "admin", "api", "app", "auth", "encryption", "function", "hmac", "master"}
+    | {"private", "service", "shared", "signing", "ssh", "storage", "subscription"}
+)
+"""Words before `key` that make it a secret; `primary_key` and `sort_key` are columns."""
+_GLUED: Final = re.compile(
+    rf"(?:{_PASSWORDS}|connection_?string|(?:{'|'.join(sorted(_KEYS))})key(?:id)?|accesstoken"
+    r"|authtoken|apitoken)"
+)
+"""The same in names without marks between their words."""
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -62,8 +74,13 @@ def redact(text: str) -> str:
 
 def is_secret_name(name: str) -> bool:
     """Tell whether what goes by that name is likely to be a password, a token or a key."""
-    plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip().lower().replace("-", "_")
-    return plain not in _NO_SECRET and _SECRET_NAME.search(plain) is not None
+    marked = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    words = [word for each in re.split(r"[\W_]+", marked) if (word := each.rstrip("0123456789"))]
+    return (
+        not _SECRET_WORDS.isdisjoint(words)
+        or any(one in _KEYS and other == "key" for one, other in itertools.pairwise(words))
+        or _GLUED.search("_".join(words)) is not None
+    )
 
 
 def drop_users(text: str) -> str:

@@ -62,7 +62,11 @@ def test_what_mlflow_writes_of_the_author_s_machine_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["db_password", "API_KEY", "awsSecretAccessKey", "client-secret", "hf_token", "password"],
+    [
+        *("db_password", "API_KEY", "awsSecretAccessKey", "client-secret", "hf_token", "password"),
+        *("DB_PASSWORD_PROD", "token_1", "passphrase", "auth", "Authorization", "cookie", "dsn"),
+        *("webhook_url", "aws_access_key_id", "apikey", "myApiKey2", "connectionString"),
+    ],
 )
 def test_what_goes_by_a_secret_s_name_is_left_out_and_counted(name: str) -> None:
     found = read_record(_run(params={name: "hunter2", "depth": "4"}, tags={name: "hunter2"}))
@@ -71,7 +75,13 @@ def test_what_goes_by_a_secret_s_name_is_left_out_and_counted(name: str) -> None
     assert found.left_out == 2
 
 
-@pytest.mark.parametrize("name", ["key", "n_tokens", "monkey", "max_tokens", "signature", "depth"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("key", "n_tokens", "monkey", "max_tokens", "signature", "depth", "primary_key"),
+        *("sort_key", "foreign_key", "author", "tokenizer", "bypass", "key_id"),
+    ],
+)
 def test_other_names_are_no_secrets(name: str) -> None:
     assert not is_secret_name(name)
 
@@ -91,7 +101,13 @@ def test_data_sets_have_their_digest_context_rows_and_remote_address() -> None:
     assert data.source == "https://example.org/iris.csv"
 
 
-@pytest.mark.parametrize("source", ['{"uri": "/home/ada/iris.csv"}', "not JSON", "{}", "[1]"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        *('{"uri": "/home/ada/iris.csv"}', "not JSON", "{}", "[1]"),
+        *('{"uri": "https://ada:p[ss@h/x.csv"}', '{"uri": "http://[data]/x"}'),
+    ],
+)
 def test_no_address_of_a_machine_is_kept(source: str) -> None:
     (data,) = read_record(_run(inputs=[_dataset(source)])).datasets
 
