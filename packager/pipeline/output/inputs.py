@@ -22,7 +22,13 @@ from typing import Final
 from packager.environments import virtual_environments
 from packager.system import cache, process, sandbox
 from packager.system.file_tree import sha256, walk
-from packager.types import BuildPlan, BuildRequest, ModelOptions, ResolvedModel
+from packager.types import (
+    BuildPlan,
+    BuildRequest,
+    ModelOptions,
+    ResolvedModel,
+    SupplyChainOptions,
+)
 
 _PREFIXES: Final = ("PACKAGER_", "MLFLOW_", "UV_", "OPENBLAS_", "OMP_", "MKL_", "BLIS_", "NPY_")
 _NAMES: Final = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONHASHSEED", "PYTHONPATH")
@@ -38,6 +44,7 @@ _PLACES: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
         ResolvedModel: frozenset({"root"}),
         ModelOptions: frozenset({"tracking_uri", "registry_uri"}),
         BuildRequest: frozenset({"output"}),
+        SupplyChainOptions: frozenset({"refresh_audit"}),
     }
 )
 """Fields that say where something lies, or whom it is asked of: nothing in an artifact does."""

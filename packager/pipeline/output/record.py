@@ -136,7 +136,7 @@ def _read_value(name: str, value: object, hint: object) -> object:
         if origin is Literal and value in parts:
             return value
         if isinstance(kind, type) and origin is None and _is_of(value, kind):
-            return kind(value)
+            return None if value is None else kind(value)
     raise ValueError(f"its option {name} is {str(value)[:80]!r}, which no build takes")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,11 +26,12 @@ class Build:
         self.times = 0
         self.key = "ab" * 32
 
-    def write(self, _attempts: object, place: atomic_output.Place) -> None:
+    def write(self, _attempts: object, place: atomic_output.Place, *_: object) -> SimpleNamespace:
         self.times += 1
         (place.out / "function").mkdir()
         (place.out / "function" / "model").write_text(f"build {self.times}")
         (place.out / "report.json").write_text("{}")
+        return SimpleNamespace(lacks_audit=False)
 
 
 @pytest.fixture
@@ -69,6 +71,14 @@ def test_nothing_is_built_twice(provide: Make, stages: Build) -> None:
     assert again.reused == f"Nothing has changed: {first.folder} holds this artifact already."
     now = (first.folder / "report.json").stat()
     assert (now.st_ino, now.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_an_audit_that_is_asked_anew_takes_nothing_kept(provide: Make, stages: Build) -> None:
+    provide(audit=True)
+
+    assert provide(audit=True).reused
+    assert not provide(audit=True, refresh_audit=True).reused
+    assert stages.times == 2
 
 
 def test_another_folder_gets_the_same_artifact(provide: Make, stages: Build) -> None:
