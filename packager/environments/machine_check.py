@@ -36,6 +36,7 @@ _EXTRAS: Final[Mapping[str, tuple[str, str]]] = {
         "boto3",
         "you cannot use `mlflow deployments`, a store on S3, or what asks AWS (`packager batch`)",
     ),
+    "audit": ("pip_audit", "you cannot use `packager audit` and `packager build --audit`"),
     "demo": ("skops", "you cannot run `packager demo`"),
     "parquet": ("pyarrow", "drift is not measured from a Parquet file"),
     "sign": ("securesystemslib", "you cannot use `packager sign` and `packager verify --key`"),

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Callable
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,7 +106,10 @@ def test_an_index_that_does_not_answer_is_named(look: Look) -> None:
         ({"free": LEAST_FREE_BYTES - 1}, {"disk, TMPDIR", "disk, output folder", "disk, cache"}),
         ({"level": "landlock"}, {"sandbox"}),
         ({"engine": False}, {"docker"}),
-        ({"extras": ("boto3", "skops", "pyarrow")}, {"extra sign", "extra terraform"}),
+        (
+            {"extras": ("boto3", "skops", "pyarrow")},
+            {"extra audit", "extra sign", "extra terraform"},
+        ),
     ],
 )
 def test_what_a_build_can_do_without_is_told(
@@ -116,6 +120,14 @@ def test_what_a_build_can_do_without_is_told(
     assert report["ready"]
     assert {name for name, each in checks.items() if not each["works"]} == names
     assert all(checks[name]["lost"] and checks[name]["remedy"] for name in names)
+
+
+def test_every_extra_is_looked_at(look: Look) -> None:
+    """`s3` brings what `aws` does, and a build installs what `onnx` names by itself."""
+    _, checks = look()
+    declared = metadata("serverless-model-packager").get_all("Provides-Extra") or []
+
+    assert {f"extra {name}" for name in declared} - checks.keys() == {"extra onnx", "extra s3"}
 
 
 def test_an_extra_is_installed_with_those_that_are_there(look: Look) -> None:
