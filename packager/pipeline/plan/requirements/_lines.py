@@ -367,7 +367,10 @@ def _read_address(line: str) -> LineChange | None:
     if not re.match(r"https?://", line):
         return None
     address, semicolon, marker = line.partition(";")
-    path = urlsplit(address).path
+    try:
+        path = urlsplit(address).path
+    except ValueError:
+        return None  # it is read as any other line is, and refused
     pin = _read_wheel_name(unquote(path)) if path.endswith(".whl") else ""
     if not pin:
         return None

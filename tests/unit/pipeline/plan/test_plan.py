@@ -561,7 +561,12 @@ def test_a_module_called_as_ours_is_refused_before_anything_is_resolved(
 
 @pytest.mark.parametrize(
     "line",
-    ["scikit-learn @ ftp://example.com/a.whl", "skops @ https://example.com/own.tar.gz", "a b c"],
+    [
+        "scikit-learn @ ftp://example.com/a.whl",
+        "skops @ https://example.com/own.tar.gz",
+        "a b c",
+        "https://[abc/own-1.0-py3-none-any.whl",
+    ],
 )
 def test_what_is_no_wheel_is_refused(line: str, index: Index, tmp_path: Path) -> None:
     model = _model(tmp_path / "m", requirements=Requirements(lines=(*PINS, line)))
