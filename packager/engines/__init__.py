@@ -26,6 +26,7 @@ from packager.types import (
 
 __all__ = [
     "COMPILERS",
+    "WITHOUT_WEIGHTS",
     "WITHOUT_WHEELS",
     "compile_model",
     "find_form",
@@ -78,6 +79,9 @@ COMPILERS: Final[Mapping[Engine, Compiler]] = MappingProxyType(
 )
 WITHOUT_WHEELS: Final = Engine.MACHINE_CODE
 """The engine that needs no wheel of the model's framework."""
+
+WITHOUT_WEIGHTS: Final = Engine.MACHINE_CODE
+"""The engine whose library has the model's numbers: no file of them ships."""
 
 
 def list_tried(options: EngineOptions) -> tuple[Engine, ...]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from handlers.events import aws_sources
 from packager import facts
+from packager.engines import WITHOUT_WEIGHTS
 from packager.environments import virtual_environments
 from packager.errors import (
     ConfigurationError,
@@ -30,7 +31,6 @@ from packager.types import (
     BuildRequest,
     Compute,
     Device,
-    Engine,
     Front,
     HttpAuth,
     PassName,
@@ -253,10 +253,10 @@ def _check_weights(request: BuildRequest, target: Target) -> Iterator[str]:
             f"--weights {wanted}: with --compute {request.target.compute} weights are always in "
             "the package. Leave one of the two out."
         )
-    elif request.engine.kind is Engine.MACHINE_CODE:
+    elif request.engine.kind is WITHOUT_WEIGHTS:
         yield (
-            f"--weights {wanted}: machine code has no weights, its numbers are in the library. "
-            "Leave one of --weights and --engine machine-code out."
+            f"--weights {wanted}: {WITHOUT_WEIGHTS} has none, its numbers are in the library. "
+            f"Leave one of --weights and --engine {WITHOUT_WEIGHTS} out."
         )
 
 
