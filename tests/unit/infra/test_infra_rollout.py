@@ -733,7 +733,7 @@ def test_a_deployment_to_live_runs_only_after_the_check() -> None:
 def test_a_rollout_is_called_by_a_path_that_is_there() -> None:
     lines = _list_commands("rollout.sh ")
 
-    assert len(lines) == 6
+    assert len(lines) == 8
     for line in lines:
         (script,) = [word for word in line.split() if word.endswith("rollout.sh")]
         assert script.startswith("CHECKOUT/infra/")

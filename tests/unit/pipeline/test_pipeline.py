@@ -59,6 +59,9 @@ class Plan:
     model: str = "model"
     target: str = "target"
     request: BuildRequest | None = field(default=None, compare=False)
+    base_image: str = ""
+    base_digest: str = ""
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
