@@ -144,6 +144,8 @@ class DigestError(PlanError):
 
 
 class InterpreterNotFoundError(PlanError):
+    """The Python that the function runs on is not on this machine."""
+
     def __init__(self, minor: str, looked: Sequence[str]) -> None:
         super().__init__(
             f"No Python {minor} was found on this machine (looked in: {', '.join(looked)}).\n"
@@ -289,6 +291,8 @@ class SupplyChainError(PackagerError):
 
 
 class UntrustedTypesError(ModelFormatError):
+    """The model's skops file holds types that its author did not name as trusted."""
+
     def __init__(self, types: str) -> None:
         super().__init__(
             f"The model's skops file holds types that are not trusted: {types}.\n"

@@ -16,6 +16,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from tools.reference.messages import NAME, make_messages
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 HOME: Final = "README.md"
 _LINK: Final = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]*)(?=[)#])")
@@ -54,11 +56,12 @@ def list_outside(start: str = HOME) -> set[str]:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add what lies outside docs/."""
+    """Add what lies outside docs/, and the page that the code alone has."""
     for path in sorted(list_outside()):
         files.append(
             File.generated(config, find_site_path(path), content=(ROOT / path).read_bytes())
         )
+    files.append(File.generated(config, NAME, content=make_messages()))
     return files
 
 

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
 from typing import Final
+
+import pytest
+
+from packager import errors
+from packager.errors import PackagerError
+from packager.types import Check, Finding
+from tools.reference.messages import FILLED, list_errors, list_messages, make_messages
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = (ROOT / "docs" / "support" / "troubleshooting.md").read_text(encoding="utf-8")
@@ -35,7 +43,7 @@ def list_quoted() -> list[str]:
 def test_every_quoted_message_is_one_of_the_tools() -> None:
     messages = read_messages()
     quoted = list_quoted()
-    assert len(quoted) > 15
+    assert len(quoted) > 60
     parts = [
         part.strip()
         for text in quoted
@@ -56,3 +64,49 @@ def test_every_exit_code_has_a_heading() -> None:
     headings = re.findall(r"(?m)^### (.+)$", PAGE)
     told = [code.strip() for heading in headings for code in heading.split(",")]
     assert told == codes[1:]  # 0 is no trouble
+
+
+def test_every_kind_of_error_has_an_entry_with_its_exit_code_and_its_meaning() -> None:
+    rows = dict(re.findall(r"(?m)^\| `(\w+)` \| (\d+ \| .{10,}) \|$", make_messages()))
+    headings = {code for each in re.findall(r"(?m)^### (.+)$", PAGE) for code in each.split(", ")}
+
+    assert len(rows) == len(list_errors()) > 25
+    for name, each in list_errors().items():
+        code, _, meaning = rows[name.removesuffix("Error")].partition(" | ")
+        assert int(code) == each.exit_code, name
+        assert code in headings, name
+        assert meaning != inspect.cleandoc(PackagerError.__doc__ or ""), name
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.UnknownTargetError("lambda", ["aws-lambda"]),
+        errors.InterpreterNotFoundError("3.12", ["PATH"]),
+        errors.UnresolvableError("no wheel of churn"),
+        errors.DigestError(["churn"]),
+        errors.UntrustedTypesError("churn.Model"),
+        errors.VerificationError([Finding(check=Check.BUDGET, message="Large.", hint="Less.")]),
+        errors.UnprovenError("There is nothing to compare with: it hangs"),
+        errors.IntegrityError.of_problems("dist", ["a file"]),
+        errors.AttestationError.of_problems("dist", ["a file"]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_a_command_prints_is_on_the_page_of_messages(error: PackagerError) -> None:
+    printed = " ".join(str(error).split())
+    patterns = [
+        "[^^]*".join(map(re.escape, each.text.split(FILLED)))
+        for each in list_messages()
+        if each.error == type(error).__name__
+    ]
+    assert any(re.fullmatch(pattern, printed) for pattern in patterns), printed
+
+
+def test_the_page_of_messages_has_what_troubleshooting_quotes() -> None:
+    """Most of it: a few messages are put together from parts, which no page can list."""
+    texts = "\n".join(each.text for each in list_messages())
+    quoted = [each for each in list_quoted() if not OPTION.fullmatch(each)]
+    there = [each for each in quoted if all(part.strip() in texts for part in each.split("..."))]
+    assert len(there) >= 0.8 * len(quoted)
+    assert len(quoted) > 60
