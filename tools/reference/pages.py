@@ -26,6 +26,7 @@ from packager.deployments._parameters import (
     template_parameters,
 )
 from packager.deployments._settings import AWS_OPTIONS, BUILD_OPTIONS, LOCAL_OPTIONS
+from tools.reference.diagrams import list_pictures
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _HERE: Final = Path(__file__).parent
@@ -465,4 +466,5 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/evidence.md": make_evidence,
     "support/limits.md": make_limits,
     "support/comparisons.md": make_comparisons,
+    **list_pictures(),
 }
