@@ -24,6 +24,8 @@ _FOLDER: Final = TEMPLATES / "aws_lambda"
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 _OUTPUT: Final = "Queue, event bus, table or delivery stream"
 """Stands where a template names the kind of destination that it was built for."""
+_FIRST_WORDS: Final = re.compile(r"\{\{ (?:\{\"[^\"]*\": )?\"([^\"]*)\".*?\}\}")
+"""Words of a description that hang on the build: the first of them are shown."""
 _PARTS: Final = ("_account", "_http", "_weights")
 """Folders of parts that every template may have."""
 _OF_SOURCES: Final = ("_events_parameters.yaml", "_files_parameters.yaml")
@@ -95,6 +97,7 @@ def _sources(text: str) -> Declared:
     """Parameters as their template has them, which is YAML but for what a build fills in."""
     text = re.sub(r"\{%.*?%\}", "", text)
     text = re.sub(r"(Description: )\{\{.*?\}\}", rf"\1{_OUTPUT}", text)
+    text = re.sub(r"(?m)^ *Description: .*$", lambda line: _FIRST_WORDS.sub(r"\1", line[0]), text)
     found: Declared = yaml.safe_load(re.sub(r"\{\{.*?\}\}", "null", text))
     return found
 

@@ -8,7 +8,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from packager import errors
 from packager.deployments import _local, target_help
 from packager.deployments._errors import DeploymentError, explain_errors
 from packager.deployments._parameters import (
+    Declared,
     instance_parameters,
     parameters_of,
     source_parameters,
@@ -117,6 +118,14 @@ def test_the_parameters_are_those_that_a_template_declares(tmp_path: Path) -> No
     for name in set(known) - {"DriftPsiAlarm", "Rollout"} - weights:
         assert any(f"\n  {name}:\n" in text for text in texts), name
     assert all(spec["Description"] for spec in known.values())
+
+
+@pytest.mark.parametrize("declared", [template_parameters, source_parameters, instance_parameters])
+def test_a_description_has_words_where_a_build_fills_some_in(
+    declared: Callable[[], Declared],
+) -> None:
+    for name, each in declared().items():
+        assert not re.search(r"null|[{}]", each["Description"]), name
 
 
 def test_the_parameters_of_instances_are_those_that_a_template_declares(tmp_path: Path) -> None:
