@@ -20,6 +20,10 @@ from tools.reference.messages import NAME, make_messages
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 HOME: Final = "README.md"
+_FOUND_FIRST: Final = (NAME, "support/troubleshooting.md")
+"""What somebody looks for who has a message before them."""
+_NOT_FOUND: Final = ("adr/", "bench/", "tests/")
+"""Decisions and raw figures have every word, and answer no reader's question."""
 _LINK: Final = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]*)(?=[)#])")
 
 
@@ -65,10 +69,19 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def _find_search(page: str) -> dict[str, bool | int] | None:
+    """Return how a page takes part in the search; None for a usual one."""
+    if page.startswith(_NOT_FOUND):
+        return {"exclude": True}
+    return {"boost": 4} if page in _FOUND_FIRST else None
+
+
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Lead each link to where its file lies on the site."""
     del config, files
     here = page.file.src_uri
+    if (search := _find_search(here)) is not None:
+        page.meta["search"] = search
     folder = posixpath.dirname(find_repository_path(here))
 
     def lead(link: re.Match[str]) -> str:

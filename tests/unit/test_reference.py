@@ -17,6 +17,7 @@ from handlers.observability import drift, lambda_telemetry
 from packager.targets import TARGETS
 from tests import bicep
 from tools.reference import pages
+from tools.reference.diagrams import MOST_LETTERS, Diagram, read_diagrams
 from tools.reference.pages import PAGES, ROOT, read_groups, read_metrics, read_variables
 
 TREES: Final = ("packager", "handlers", "templates", "infra")
@@ -34,6 +35,15 @@ def read_tree() -> Iterator[str]:
 def test_a_page_is_as_the_code_makes_it(name: str) -> None:
     """`make reference` writes it anew."""
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == PAGES[name]()
+
+
+@pytest.mark.parametrize(("name", "diagram"), list(read_diagrams().items()))
+def test_a_picture_has_room_for_its_words(name: str, diagram: Diagram) -> None:
+    lines = [line for step in diagram.steps for line in (step.note, step.aside, step.inside)]
+
+    assert [line for line in lines if len(line) > MOST_LETTERS] == []
+    page = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
+    assert f"![{diagram.title}](concepts/{name}.svg)" in page
 
 
 def test_the_values_of_a_parameter_are_those_of_the_template() -> None:

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _SPEC: Final = Path(__file__).with_name("diagrams.toml")
-_WIDTH: Final = 760
-_BOX_X, _BOX_WIDTH, _BOX_HEIGHT = 30, 190, 40
+_WIDTH: Final = 640
+_BOX_X, _BOX_WIDTH, _BOX_HEIGHT = 26, 168, 40
 _STEP: Final = 84
 _TOP: Final = 64
-_NOTE_X: Final = _BOX_X + _BOX_WIDTH + 20
+_NOTE_X: Final = _BOX_X + _BOX_WIDTH + 16
+MOST_LETTERS: Final = 56
+"""In a line beside a box: more would leave the picture."""
 _STYLE: Final = (
     "text{font:15px system-ui,sans-serif;fill:#22252e}"
     ".title{font-weight:600;font-size:17px}"

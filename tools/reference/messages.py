@@ -75,6 +75,7 @@ def make_messages() -> str:
         for name, each in errors
     ]
     parts = [
+        "---\nhide: [toc]\n---",
         "# Messages",
         _OPENING,
         "## Kinds",
@@ -82,9 +83,10 @@ def make_messages() -> str:
         "\n".join(["| `error` | exit code | meaning |", "|---|---|---|", *kinds]),
     ]
     for code in sorted({each.exit_code for each in messages}):
-        rows = [f"- {_escape(each.text)}" for each in messages if each.exit_code == code]
+        # a heading each: the search finds sections
+        rows = [f"#### {_escape(each.text)}" for each in messages if each.exit_code == code]
         link = f"[Exit code {code}](../support/troubleshooting.md#{code})"
-        parts += [f"## {code}", f"{link} says what stands behind these.", "\n".join(rows)]
+        parts += [f"## {code}", f"{link} says what stands behind these.", "\n\n".join(rows)]
     return "\n\n".join(parts) + "\n"
 
 
