@@ -24,7 +24,7 @@ _PROGRAMS: Final[Mapping[str, tuple[str, str]]] = {
         "you cannot build the image of a container target; packager itself does not need it",
         "install Docker Engine or Podman",
     ),
-    "sam": ("you cannot deploy to AWS Lambda with `sam deploy`", "pip install aws-sam-cli"),
+    "sam": ("you cannot deploy to AWS Lambda with `sam deploy`", "uv tool install aws-sam-cli"),
     "func": (
         "you cannot publish to Azure with `func azure functionapp publish`, but with `azd up`",
         "npm install -g azure-functions-core-tools@4",
