@@ -61,7 +61,10 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
         "pylock.toml": plan.lock.text,
         "sbom.cdx.json": sbom(artifact, verified, plan),
     }
-    emitted = [_write(out, name, scrub.text(text)) for name, text in sorted(files.items())]
+    emitted = [
+        _write(out, name, scrub.lines(text) if name.endswith(".jsonl") else scrub.text(text))
+        for name, text in sorted(files.items())
+    ]
     emitted += write_infrastructure(artifact, plan, out)
     emitted.append(_copy_file(artifact.folder / plan.target.tree.home / FILENAME, out))
     emitted.append(_write(out, PAGE, _render_page(evidence, report, plan)))

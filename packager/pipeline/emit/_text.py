@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from packager.system.resources import find_home
 from packager.types import Json
 
 _TAG_VALUE = 256
+_JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _STACK_NAME = 64
 """With a digest and `-batch` it is a state machine's name, which may have 80 characters."""
 
@@ -54,7 +56,8 @@ def stack_name(model: str, *, limit: int = _STACK_NAME) -> str:
 def quote_scalar(value: str | int) -> str:
     """A YAML 1.1 double-quoted scalar, which is also a TOML basic string; a number as it is.
 
-    Everything but printable ASCII is escaped, so nothing in a name can end the scalar.
+    Everything but printable ASCII is escaped, so nothing in a name can end the scalar. A quote is
+    written by its number: a scrubber goes up to the next quote, and would take its backslash.
     """
     if isinstance(value, int):
         return str(value)
@@ -63,9 +66,9 @@ def quote_scalar(value: str | int) -> str:
         code = ord(char)
         if 0xD800 <= code <= 0xDFFF:
             out.append("\\uFFFD")
-        elif char in '"\\':
-            out.append(f"\\{char}")
-        elif 0x20 <= code < 0x7F:
+        elif char == "\\":
+            out.append("\\\\")
+        elif 0x20 <= code < 0x7F and char != '"':
             out.append(char)
         else:
             out.append(f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}")
@@ -101,6 +104,17 @@ def public_uri(uri: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def _is_json(text: str) -> bool:
+    """Tell whether the text is a JSON object or array."""
+    if not text.lstrip(" \t\r\n").startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Scrubber:
     """Takes the building machine out of a text: its folders, and credentials inside addresses."""
@@ -118,10 +132,27 @@ class Scrubber:
         return cls(tuple(sorted(usable, key=lambda item: (-len(item[0]), item[0]))))
 
     def text(self, text: str) -> str:
+        """The text without them; a JSON document in it stays one."""
+        if not _is_json(text):
+            return self._plain(text)
+        document = _JSON_STRING.sub(self._literal, text)
+        plain = self._plain(document)
+        return plain if _is_json(plain) else document
+
+    def lines(self, text: str) -> str:
+        """The same line by line: each is a document of its own."""
+        return "\n".join(self.text(line) for line in text.split("\n"))
+
+    def _plain(self, text: str) -> str:
         for folder, name in self.folders:
             tail = r"/[^\s'\",;:)\]}]+" if name == "<path>" else r"(?![\w.-])"
             text = re.sub(re.escape(folder) + tail, name, text)
         return redact(text)
+
+    def _literal(self, found: re.Match[str]) -> str:
+        before = json.loads(found[0])
+        after = self.text(before)
+        return found[0] if after == before else json.dumps(after, ensure_ascii=False)
 
     def json(self, value: object) -> Json:
         """The same through every string of a JSON value."""

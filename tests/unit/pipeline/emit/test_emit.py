@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.amber import AmberSnapshotExtension
 from syrupy.location import PyTestLocation
@@ -24,6 +25,8 @@ from packager.types import (
     Front,
     Lock,
     SavedExample,
+    TrainingData,
+    TrainingRecord,
 )
 from tests import fake_plan
 
@@ -126,6 +129,42 @@ def test_nothing_of_this_machine_is_told(tmp_path: Path) -> None:
     assert "read from <model>/MLmodel" in told
     assert "/tmp had 512 MB" in told  # noqa: S108 - a sentence, not a path
     assert 'index = "https://packages.example.org/simple"' in told
+
+
+_HOSTILE = (
+    json.dumps({"data": f"{tempfile.gettempdir()}/data/train.csv"}),
+    json.dumps({"of": json.dumps({"data": f"{tempfile.gettempdir()}/a b.csv"})}),
+    json.dumps({"address": "https://h.example/x?token=s3cret"}),
+    json.dumps({"authorization": "Bearer s3cret"}),
+    f'say "{tempfile.gettempdir()}/x" and "https://me:s3cret@h.example/"',
+    f"{tempfile.gettempdir()}/x\\",
+    "\\",
+)
+
+
+@pytest.mark.parametrize("text", _HOSTILE)
+def test_what_was_logged_leaves_each_document_a_document(tmp_path: Path, text: str) -> None:
+    body = json.dumps({"dataframe_split": {"columns": ["x"], "data": [[text]]}}).encode()
+    record = TrainingRecord(
+        params={"config": text, text: "4"},
+        tags={"note": text},
+        datasets=(TrainingData(name=text, digest="abc", source=text),),
+    )
+    example = SavedExample(body=body, content_type="application/json", source="mine.json")
+    model = fake_plan.model(text, training=record, example=example)
+    texts = _texts(_build(tmp_path, fake_plan.plan(model=model)))
+
+    documents = {name: json.loads(texts[name]) for name in texts if name.endswith(".json")}
+    for private in (f"{tempfile.gettempdir()}/", "s3cret"):
+        assert private not in texts["sbom.cdx.json"]
+        assert private not in texts["events/http-api.json"]
+    json.loads(documents["events/http-api.json"]["body"])
+    yaml.compose(texts["template.yaml"])
+    tomllib.loads(texts["samconfig.toml"])
+    if text.startswith("{"):
+        card = next(e for e in documents["sbom.cdx.json"]["components"] if "modelCard" in e)
+        params = {e["name"]: e["value"] for e in card["modelCard"]["properties"]}
+        json.loads(params["mlflow:param:config"])
 
 
 def test_a_build_never_states_when_it_was_made(
