@@ -22,6 +22,7 @@ _PART_BYTES: Final = 64 << 20
 """Of a multipart upload; S3 takes 10,000 parts, so up to 640 GB."""
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9!_.()-]+(/[A-Za-z0-9!_.()-]+)*")
+_PREFIX_LENGTH: Final = 63
 """As the template's parameter takes it."""
 _DIGEST: Final = "sha256"
 """Name of the object's metadata that says of what it was made."""
@@ -68,10 +69,12 @@ def read_destination(address: str) -> tuple[str, str]:
         raise ConfigurationError(
             f"{address!r} names no bucket of S3. Write it as s3://BUCKET/PREFIX."
         )
-    if not _PREFIX.fullmatch(prefix) or {".", ".."} & {*prefix.split("/")}:
+    plain = _PREFIX.fullmatch(prefix) and not {".", ".."} & {*prefix.split("/")}
+    if not plain or len(prefix) > _PREFIX_LENGTH:
         raise ConfigurationError(
             f"{address!r} has no prefix that the template's WeightsPrefix takes: letters, digits "
-            "and !_.()- with slashes between. Write it as s3://BUCKET/weights/churn."
+            f"and !_.()- with slashes between, {_PREFIX_LENGTH} characters at most. Write "
+            "it as s3://BUCKET/weights/churn."
         )
     return bucket, prefix
 

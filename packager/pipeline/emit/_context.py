@@ -38,6 +38,9 @@ _NAMESPACE: Final = "ModelServing"
 # (https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html)
 _DESCRIPTION: Final = 256
 # a parameter's value: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+_PREFIX_LIMIT: Final = 46
+"""Of the model's name in a prefix: with `weights/` and a digest 63, as a version's description
+has room for."""
 _PARAMETER: Final = 4096
 
 _HEALTH_PROGRAM: Final = (
@@ -127,6 +130,7 @@ def _describe_weights(verified: VerifiedBundle, plan: BuildPlan) -> dict[str, ob
         "tmp_mb": tmp_mb,
         "weights": way,
         "weights_bytes": bundle.weights_bytes,
+        "weights_prefix": f"weights/{_text.stack_name(plan.model.name, limit=_PREFIX_LIMIT)}",
         "weights_files": len({file.sha256 for file in bundle.weights}),
         "snapstart": plan.runtime.snapstart and way != Weights.MOUNT,
         "snapstart_default": tmp_mb <= own_mb,

@@ -134,7 +134,10 @@ def test_a_bucket_that_is_not_there_is_told(aws: None, artifact: Path) -> None:
 @pytest.mark.parametrize(
     "address",
     ["", "data/weights", "s3:/data", "s3://", "https://data/weights", "s3://Data_/x", "s3://data"]
-    + [f"s3://data/{prefix}" for prefix in ("a//b", "a/../b", "ü", "a b", "${x}", "a\nb", ".")],
+    + [
+        f"s3://data/{prefix}"
+        for prefix in ("a//b", "a/../b", "ü", "a b", "${x}", "a\nb", ".", "p" * 64)
+    ],
 )
 def test_an_address_that_the_template_would_refuse_is_refused(address: str) -> None:
     with pytest.raises(ConfigurationError, match="Write it as s3://"):

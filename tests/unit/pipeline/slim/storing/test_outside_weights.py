@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +30,7 @@ from packager.types import (
     Compute,
     Engine,
     FileRecord,
+    Front,
     HostKind,
     InfrastructureTool,
     LoaderSpec,
@@ -35,7 +38,7 @@ from packager.types import (
     Weights,
     change_request,
 )
-from tests import fake_plan
+from tests import fake_plan, sam
 
 LARGE = os.urandom(sizes.LEAST_WEIGHT_BYTES)
 LIBRARY = b"\x7fELF" + LARGE
@@ -192,10 +195,7 @@ class TestArtifact:
         out = _build(tmp_path, _plan(Weights.FETCH))
         text = (out / "template.yaml").read_text()
         assert read_environment(out, HostKind.LAMBDA)["PACKAGER_WEIGHTS"].startswith("s3://")
-        assert (
-            'Resource: !Sub "arn:${AWS::Partition}:s3:::${WeightsBucket}/${WeightsPrefix}/*"'
-            in text
-        )
+        assert '- !Sub "arn:${AWS::Partition}:s3:::${WeightsBucket}/${WeightsPrefix}/*"' in text
         assert "FileSystemConfigs" not in text
 
     def test_the_template_of_mounted_weights_has_no_snapstart(self, tmp_path: Path) -> None:
@@ -267,20 +267,102 @@ def test_every_template_can_be_read(tmp_path: Path, weights: Weights) -> None:
     assert ("PACKAGER_WEIGHTS" in told) is (weights in {Weights.FETCH, Weights.MOUNT})
 
 
-def test_a_versions_description_has_room_for_the_longest_values(tmp_path: Path) -> None:
-    text = (_build(tmp_path, _plan(Weights.FETCH)) / "template.yaml").read_text()
-    described = text.partition("VersionDescription: !Sub\n        - >-\n")[2].split("\n")[0].strip()
+_LONGEST = {
+    "MemorySizeMb": "10240",
+    "TimeoutSeconds": "1800",
+    "LogLevel": "WARNING",
+    "Tracing": "disabled",
+    "EphemeralStorageMb": "10240",
+    "Snapshot": ", snap",
+    "Network": f", {'0' * 17} {'0' * 17}",
+    "Key": f", {'0' * 8}",
+}
+_FUNCTION_S_OWN = {"CodeSigningConfigArn", "ProvisionedConcurrency", "ReservedConcurrency"}
+"""Settings of the function or its alias: no version has them."""
+
+
+@pytest.mark.parametrize("front", [Front.REST_API, Front.NONE])
+@pytest.mark.parametrize("weights", [Weights.FETCH, Weights.MOUNT])
+def test_a_versions_description_has_room_for_the_longest_values(
+    tmp_path: Path, weights: Weights, front: Front
+) -> None:
+    text, template = _read_template(tmp_path, weights, front)
+    most = {name: int(each.get("MaxLength", 0)) for name, each in template["Parameters"].items()}
     longest = {
-        "MemorySizeMb": "10240",
-        "TimeoutSeconds": "1800",
-        "LogLevel": "WARNING",
-        "Tracing": "disabled",
-        "EphemeralStorageMb": "10240",
-        "SnapStart": "PublishedVersions",
-        "Network": f", VPC subnet-{'0' * 17} sg-{'0' * 17}",
-        "Key": f", {'0' * 8}",
-        "Path": f", path {'0' * 60}",
+        **_LONGEST,
+        "Path": f", {'p' * most.get('BasePath', 0)}",
         "WeightsBucket": "b" * 63,
+        "WeightsPrefix": "p" * most.get("WeightsPrefix", 0),
+        "AccessPoint": "f" * 40,
+        "WeightsMountPath": "p" * most.get("WeightsMountPath", 0),
     }
-    assert {*re.findall(r"\$\{(\w+)\}", described)} == longest.keys()
-    assert len(re.sub(r"\$\{(\w+)\}", lambda found: longest[found[1]], described)) <= 256
+    described = re.sub(r"\$\{(\w+)\}", lambda found: longest[found[1]], text)
+    assert 0 < len(described) <= 256
+
+
+@pytest.mark.parametrize("front", [Front.REST_API, Front.NONE])
+@pytest.mark.parametrize("weights", [Weights.PACKAGE, Weights.FETCH, Weights.MOUNT])
+def test_whatever_a_version_freezes_makes_a_new_version(
+    tmp_path: Path, weights: Weights, front: Front
+) -> None:
+    """The role is shared: a version that stays on the old value may not reach its weights."""
+    _, template = _read_template(tmp_path, weights, front)
+    properties = template["Resources"]["Function"]["Properties"]
+    frozen = {key: each for key, each in properties.items() if key != "VersionDescription"}
+    used = _list_parameters(frozen, template) - _FUNCTION_S_OWN
+
+    assert used <= _list_parameters(properties["VersionDescription"], template)
+
+
+@pytest.mark.parametrize(
+    ("weights", "former", "value"),
+    [
+        (Weights.FETCH, "FormerWeights", "old-bucket/weights/old"),
+        (
+            Weights.MOUNT,
+            "FormerAccessPointArn",
+            f"arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-{'a' * 17}",
+        ),
+    ],
+)
+def test_versions_that_still_serve_keep_their_right_to_the_weights(
+    tmp_path: Path, weights: Weights, former: str, value: str
+) -> None:
+    _, template = _read_template(tmp_path, weights, Front.NONE)
+    (policy,) = [
+        each
+        for each in template["Resources"]["Role"]["Properties"]["Policies"]
+        if each.get("PolicyName") in {"read-weights", "mount-weights"}
+    ]
+    assert former in _list_parameters(policy, template)
+    assert template["Parameters"][former]["Default"] == ""
+    assert re.fullmatch(template["Parameters"][former]["AllowedPattern"], value)
+    assert not re.fullmatch(template["Parameters"][former]["AllowedPattern"], f"{value}/*")
+
+
+def test_a_long_name_leaves_room_for_its_prefix(tmp_path: Path) -> None:
+    plan = replace(_plan(Weights.FETCH), model=fake_plan.model("m" * 200))
+    prefix = sam.parse((_build(tmp_path, plan) / "template.yaml").read_text())["Parameters"][
+        "WeightsPrefix"
+    ]
+    assert len(prefix["Default"]) <= prefix["MaxLength"]
+    assert re.fullmatch(prefix["AllowedPattern"], prefix["Default"])
+
+
+def _read_template(
+    tmp_path: Path, weights: Weights, front: Front
+) -> tuple[str, dict[str, dict[str, Any]]]:
+    plan = _plan(weights)
+    plan = replace(plan, request=change_request(plan.request, front=front))
+    template = sam.parse((_build(tmp_path, plan) / "template.yaml").read_text())
+    described = template["Resources"]["Function"]["Properties"]["VersionDescription"]
+    return described["Fn::Sub"][0], template
+
+
+def _list_parameters(value: object, template: Mapping[str, Mapping[str, object]]) -> set[str]:
+    """The parameters that a value names, its conditions' too."""
+    text = json.dumps(value)
+    conditions = set(re.findall(r'"Fn::If": \["(\w+)"', text))
+    named = {*re.findall(r"\$\{(\w+)\}", text), *re.findall(r'"Ref": "(\w+)"', text)}
+    asked = [_list_parameters(template["Conditions"][each], template) for each in conditions]
+    return (named & template["Parameters"].keys()).union(*asked)
