@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException, HTTPMessage, HTTPResponse, IncompleteRead
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import urlencode, urlsplit
@@ -25,12 +25,15 @@ from urllib.parse import urlencode, urlsplit
 from packager.errors import CloudError, ConfigurationError, IntegrityError
 from packager.models.model_documents import parse_json
 from packager.system.resources import find_home
+from packager.targets.images.base_images import HUB, HUB_HOST, split_reference
 from packager.types import Json
 
 _SECONDS: Final = 60
 _MOST_DOCUMENT: Final = 8 * 2**20
 _REFERENCE: Final = re.compile(r"([a-zA-Z0-9.-]+(?::\d+)?)/([a-z0-9._/-]+)@(sha256:[0-9a-f]{64})")
 _LOCAL: Final = re.compile(r"(?:localhost|127\.[0-9.]+)(?::\d+)?")
+_HUB_LOGIN: Final = "https://index.docker.io/v1/"
+"""Docker writes the login of its own registry under this."""
 _CHALLENGE: Final = re.compile(r'(\w+)="([^"]*)"')
 _MANIFESTS: Final = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -72,7 +75,15 @@ class ImageRegistry:
                 f"{reference[:200]!r} names no image by its digest: give "
                 "REGISTRY/NAME@sha256:DIGEST, as `docker push` printed it. A tag can be moved."
             )
-        return cls(found[1], found[2], found[3], login or _find_login(found[1]))
+        host, repository, _ = split_reference(f"{found[1]}/{found[2]}")
+        return cls(host, repository, found[3], login or _find_login(host))
+
+    @classmethod
+    def parse_base(cls, reference: str) -> ImageRegistry | None:
+        """The image that `FROM` names, as Docker reads a name; None for one without a digest."""
+        name, _, digest = reference.partition("@")
+        host, repository, _ = split_reference(name)
+        return cls.parse(f"{host}/{repository}@{digest}") if digest else None
 
     def read(self, architecture: str) -> Image:
         """Read the image for a machine of `architecture` (`amd64`).
@@ -111,16 +122,29 @@ class ImageRegistry:
                     pass
             except (OSError, HTTPException) as error:
                 raise CloudError(
-                    f"{self.host} did not give the layer {digest}: {error}."
+                    f"{self.host} broke off the layer {digest} ({_word(error)}). Try again."
                 ) from error
             _check_digest(hashed.hexdigest(), digest, f"The layer of {self}")
+
+    @property
+    def address(self) -> str:
+        scheme = "http" if _LOCAL.fullmatch(self.host) else "https"
+        host = HUB_HOST if self.host == HUB else self.host
+        return f"{scheme}://{host}/v2/{self.repository}"
 
     def __str__(self) -> str:
         return f"{self.host}/{self.repository}@{self.digest}"
 
     def _read_document(self, path: str, digest: str, accept: str) -> Mapping[str, Json]:
         with self._open(path, accept) as answer:
-            body = answer.read(_MOST_DOCUMENT + 1)
+            try:
+                body = answer.read(_MOST_DOCUMENT + 1)
+                if len(body) <= _MOST_DOCUMENT:
+                    _check_whole(answer, len(body))
+            except (OSError, HTTPException) as error:
+                raise CloudError(
+                    f"{self.host} broke off what it has at {path} ({_word(error)}). Try again."
+                ) from error
         if len(body) > _MOST_DOCUMENT:
             raise CloudError(f"{self.host} answers more than {_MOST_DOCUMENT:,} bytes for {path}.")
         _check_digest(hashlib.sha256(body).hexdigest(), digest, f"What {self.host} has at {path}")
@@ -131,8 +155,7 @@ class ImageRegistry:
 
     @contextmanager
     def _open(self, path: str, accept: str) -> Iterator[IO[bytes]]:
-        scheme = "http" if _LOCAL.fullmatch(self.host) else "https"
-        url = f"{scheme}://{self.host}/v2/{self.repository}/{path}"
+        url = f"{self.address}/{path}"
         try:
             try:
                 answer = self._ask(url, accept)
@@ -214,6 +237,7 @@ class _Hashed(io.RawIOBase):
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source
         self._total = hashlib.sha256()
+        self._bytes = 0
 
     def readable(self) -> bool:
         return True
@@ -222,10 +246,26 @@ class _Hashed(io.RawIOBase):
         found = self._source.read(len(into))
         into[: len(found)] = found
         self._total.update(found)
+        self._bytes += len(found)
+        if not found and len(into):
+            _check_whole(self._source, self._bytes)
         return len(found)
 
     def hexdigest(self) -> str:
         return self._total.hexdigest()
+
+
+def _check_whole(answer: IO[bytes], size: int) -> None:
+    """Raises IncompleteRead for an answer that is shorter than it said."""
+    length = answer.headers["Content-Length"] if isinstance(answer, HTTPResponse) else None
+    if length is not None and length.isdecimal() and size < int(length):
+        raise IncompleteRead(b"", int(length) - size)
+
+
+def _word(error: OSError | HTTPException) -> str:
+    if isinstance(error, IncompleteRead):
+        return f"{error.expected:,} bytes are missing" if error.expected else "bytes are missing"
+    return str(error) or type(error).__name__
 
 
 def _check_digest(found: str, expected: str, what: str) -> None:
@@ -245,7 +285,9 @@ def _find_login(host: str) -> tuple[str, str] | None:
     try:
         told = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
         user, found, password = (
-            base64.b64decode(told["auths"][host]["auth"]).decode().partition(":")
+            base64.b64decode(told["auths"][_HUB_LOGIN if host == HUB else host]["auth"])
+            .decode()
+            .partition(":")
         )
     except (OSError, ValueError, LookupError, TypeError):
         return None

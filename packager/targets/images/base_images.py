@@ -24,8 +24,8 @@ _SECONDS: Final = 8.0
 """For all of it: a build goes on without an answer."""
 _ANSWER_SECONDS: Final = 4.0
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-_HUB: Final = "docker.io"
-_HUB_HOST: Final = "registry-1.docker.io"
+HUB: Final = "docker.io"
+HUB_HOST: Final = "registry-1.docker.io"
 _LOCAL: Final = re.compile(r"(?:localhost|127\.[0-9.]+|\[::1\])(?::\d+)?")
 """Asked without TLS, as Docker does."""
 _ACCEPT: Final = (
@@ -78,9 +78,9 @@ def _ask_digest(reference: str) -> str:
     """Raises _NoDigestError."""
     import requests  # noqa: PLC0415 - a quarter of a second, for images alone
 
-    host, repository, tag = _split_reference(reference)
+    host, repository, tag = split_reference(reference)
     scheme = "http" if _LOCAL.fullmatch(host) else "https"
-    address = f"{scheme}://{_HUB_HOST if host == _HUB else host}/v2/{repository}/manifests/{tag}"
+    address = f"{scheme}://{HUB_HOST if host == HUB else host}/v2/{repository}/manifests/{tag}"
     ends = time.monotonic() + _SECONDS
     try:
         with requests.Session() as session:
@@ -148,18 +148,18 @@ def _ask_token(
     return token
 
 
-def _split_reference(reference: str) -> tuple[str, str, str]:
+def split_reference(reference: str) -> tuple[str, str, str]:
     """Return host, repository and tag, as Docker reads a name.
 
     https://pkg.go.dev/github.com/distribution/reference
     """
     first, slash, rest = reference.partition("/")
     has_host = slash and (first == "localhost" or "." in first or ":" in first)
-    host, path = (first, rest) if has_host else (_HUB, reference)
+    host, path = (first, rest) if has_host else (HUB, reference)
     name, colon, tag = path.rpartition(":")
     repository, tag = (name, tag) if colon and "/" not in tag else (path, "latest")
-    if host in {_HUB, f"index.{_HUB}"}:
-        host = _HUB
+    if host in {HUB, f"index.{HUB}"}:
+        host = HUB
         repository = repository if "/" in repository else f"library/{repository}"
     return host, repository, tag
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from packager.targets.images.base_images import _split_reference, pin_image
+from packager.targets.images.base_images import pin_image, split_reference
 from tests.osv import Answer, serving
 
 _DIGEST = "sha256:" + "a" * 64
@@ -114,4 +114,4 @@ def test_nobody_is_asked_for_what_is_pinned_or_is_no_image(reference: str) -> No
 def test_a_reference_is_read_as_docker_reads_it(
     reference: str, expected: tuple[str, str, str]
 ) -> None:
-    assert _split_reference(reference) == expected
+    assert split_reference(reference) == expected

@@ -7,6 +7,8 @@ import gzip
 import hashlib
 import io
 import json
+import socket
+import struct
 import tarfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -34,6 +36,8 @@ class Server:
         self.moved_to = ""
         """Another server, to which layers are redirected."""
         self.authorized: list[str] = []
+        self.fault, self.fault_at = "", ""
+        """How an answer breaks off (short, reset, chunk), and a part of its path."""
         self.host = ""
 
     def add(self, body: bytes, kind: str = "application/octet-stream") -> str:
@@ -72,6 +76,24 @@ class Server:
         return None
 
 
+def _break_off(handler: BaseHTTPRequestHandler, body: bytes, fault: str) -> None:
+    handler.send_response(200)
+    if fault == "chunk":
+        handler.protocol_version = "HTTP/1.1"
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.wfile.write(b"zz\r\n" + body[:7])
+        return
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body[: len(body) // 2])
+    handler.wfile.flush()
+    if fault == "reset":
+        linger = struct.pack("ii", 1, 0)
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        handler.connection.close()
+
+
 @contextmanager
 def serve() -> Iterator[Server]:
     made = Server()
@@ -99,6 +121,9 @@ def serve() -> Iterator[Server]:
                 self.end_headers()
                 return
             body = made.blobs.get(digest)
+            if made.fault and made.fault_at in self.path:
+                _break_off(self, body or b"", made.fault)
+                return
             self._answer(404 if body is None else 200, body or b"", made.kinds.get(digest, ""))
 
         def _answer(self, code: int, body: bytes, kind: str = "application/json") -> None:
@@ -113,7 +138,7 @@ def serve() -> Iterator[Server]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         made.host = f"127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
             yield made
@@ -132,13 +157,15 @@ def pack_tree(folder: Path, root: str, skip: tuple[str, ...] = ()) -> dict[str, 
 
 
 def make_layer(files: Mapping[str, bytes | None]) -> bytes:
-    """A layer; None is a link."""
+    """A layer; None is a link, and a name that ends in a slash a folder."""
     body = io.BytesIO()
     with tarfile.open(fileobj=body, mode="w") as archive:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             if content is None:
                 entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            elif name.endswith("/"):
+                entry.type = tarfile.DIRTYPE
             entry.size = len(content or b"")
             archive.addfile(entry, io.BytesIO(content or b""))
     return gzip.compress(body.getvalue(), mtime=0)
