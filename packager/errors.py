@@ -290,6 +290,10 @@ class SupplyChainError(PackagerError):
         super().__init__("\n".join(["What ships is not what you allow:", *lines, *refused]))
 
 
+class AuditUnavailableError(SupplyChainError):
+    """Nobody answered whether what ships has known vulnerabilities: the next time somebody may."""
+
+
 class UntrustedTypesError(ModelFormatError):
     """The model's skops file holds types that its author did not name as trusted."""
 

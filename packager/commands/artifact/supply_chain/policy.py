@@ -28,7 +28,7 @@ from packager.commands.artifact.supply_chain.shipped_files import (
     list_shipped,
 )
 from packager.commands.artifact.supply_chain.wheel_documents import read_documents
-from packager.errors import ConfigurationError, SupplyChainError
+from packager.errors import AuditUnavailableError, ConfigurationError, SupplyChainError
 from packager.types import (
     AnalysisState,
     Audit,
@@ -131,7 +131,9 @@ def hold_to_policy(
 
 def refuse(refusals: Mapping[str, Sequence[str]]) -> SupplyChainError:
     """Make the error of what is refused, a list of sentences for each way out."""
-    return SupplyChainError({way: each for way, each in refusals.items() if each})
+    refused = {way: each for way, each in refusals.items() if each}
+    kind = AuditUnavailableError if refused.keys() == {AUDIT} else SupplyChainError
+    return kind(refused)
 
 
 def read_metadata(root: Path) -> dict[str, Message]:

@@ -17,6 +17,7 @@ from packager import __version__
 from packager.commands.cloud.follow.deploy_command import DeployCommand, DeploymentFailedError
 from packager.commands.cloud.follow.state import Deployed, Failed, State, StateFolder, Wanted
 from packager.errors import (
+    AuditUnavailableError,
     ConfigurationError,
     IndexUnavailableError,
     ModelNotFoundError,
@@ -30,7 +31,10 @@ from packager.models.registry_tags import DeployedTag
 from packager.pipeline.output.inputs import describe_request
 from packager.types import BuildRequest, FollowEvent, change_request
 
-_PASSING: Final = (RegistryUnavailableError, IndexUnavailableError, StorageError, ToolError)
+_PASSING: Final = (
+    *(RegistryUnavailableError, IndexUnavailableError, AuditUnavailableError),
+    *(StorageError, ToolError),
+)
 """Faults of the network or of this machine: the same version is built again after a while."""
 _LONGEST_WAIT_SECONDS: Final = 3600.0
 """Between two builds of the same version."""

@@ -23,6 +23,7 @@ from packager.commands.cloud.follow.follower import Actions, Follower, digest_se
 from packager.commands.cloud.follow.run import parse_alias
 from packager.commands.cloud.follow.state import Deployed, State, StateFolder
 from packager.errors import (
+    AuditUnavailableError,
     ConfigurationError,
     IndexUnavailableError,
     ModelNotFoundError,
@@ -366,7 +367,13 @@ def follow(world: World, waits: list[float], most: int = 10) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [IndexUnavailableError("no index"), StorageError("the disk is full")], ids=str
+    "error",
+    [
+        IndexUnavailableError("no index"),
+        StorageError("the disk is full"),
+        AuditUnavailableError({"Try again.": ["Not audited."]}),
+    ],
+    ids=lambda error: type(error).__name__,
 )
 def test_a_fault_of_the_network_is_tried_again_later_and_later(
     error: PackagerError, world: World, loop: list[float]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from packager.commands.artifact.supply_chain.policy import check_options, hold_to_policy
-from packager.errors import ConfigurationError, SupplyChainError
+from packager.errors import AuditUnavailableError, ConfigurationError, SupplyChainError
 from packager.types import (
     AnalysisState,
     Bundle,
@@ -65,6 +65,7 @@ def test_a_vulnerability_is_refused_by_name_severity_and_what_mends_it(
         _audit(tmp_path, osv.url)
 
     assert raised.value.exit_code == 16
+    assert not isinstance(raised.value, AuditUnavailableError)
     for words in ("numpy 2.5.5", "CVE-2026-1234", "GHSA-aaaa-bbbb-cccc", "critical (9.8)", "99.1"):
         assert words in str(raised.value)
 
@@ -220,7 +221,7 @@ def test_without_a_network_the_evidence_says_so_or_nothing_is_built(
     url = f"http://ada:hunter2@127.0.0.1:{_find_closed_port()}/v1/query"
     if required:
         with pytest.raises(
-            SupplyChainError, match=r"Not audited: .*could not be reached"
+            AuditUnavailableError, match=r"Not audited: .*could not be reached"
         ) as raised:
             _audit(tmp_path, url, require_audit=True)
         assert "hunter2" not in str(raised.value)
