@@ -41,6 +41,8 @@ class ConfiguredCommand(ModelCommand):
     """Folder beside the file that has a folder for each build."""
     takes_output: ClassVar[bool] = True
     """The file's `out` is meant for this command."""
+    unneeded: ClassVar[frozenset[str]] = frozenset()
+    """Keys of the file that change nothing of what this command does."""
     hint: ClassVar[str] = "or all with --all, "
     """What may be done where several builds could be meant."""
 
@@ -98,11 +100,12 @@ class ConfiguredCommand(ModelCommand):
     def _parse_job(self, ctx: typer.Context, args: list[str], job: Job) -> list[str]:
         """Read the options of one artifact: the command line's, then the file's."""
         options = list_options(find_build_command(ctx))
-        checked = check_settings(job.settings, job.file, options, ctx)
+        self._check_taken(job, ctx)
+        taken = {key: each for key, each in job.settings.items() if key not in self.unneeded}
+        checked = check_settings(taken, job.file, options, ctx)
         if not self.takes_output:
             checked.pop(_OUTPUT, None)
-        own = {each.name for each in list_options(self).values()}
-        ctx.default_map = {name: value for name, value in checked.items() if name in own}
+        ctx.default_map = checked
         if job.build:
             folder = job.file.folder / self.output / job.folder
             ctx.default_map.setdefault(_OUTPUT, str(folder))
@@ -115,6 +118,17 @@ class ConfiguredCommand(ModelCommand):
         if self.takes_output:
             ctx.params[_OUTPUT] = job.choose_output(ctx.params[_OUTPUT], source)
         return left
+
+    def _check_taken(self, job: Job, ctx: typer.Context) -> None:
+        """Raises ConfigurationError for what a build would heed, and this command would not."""
+        own = list_options(self).keys() | self.unneeded
+        if dropped := [(key, each) for key, each in job.settings.items() if key not in own]:
+            key, setting = dropped[0]
+            raise ConfigurationError(
+                f"{setting.place}: [{setting.table}] has {key!r}, which `packager {ctx.info_name}` "
+                "does not take: what it builds would not be what you ask for there. Leave it out, "
+                "or build with `packager build`."
+            )
 
 
 def list_given(ctx: typer.Context) -> list[OptionRow]:

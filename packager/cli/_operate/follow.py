@@ -149,6 +149,7 @@ class FollowCommand(ConfiguredCommand):
 
     output: ClassVar[str] = "followed"
     takes_output: ClassVar[bool] = False
+    unneeded: ClassVar[frozenset[str]] = frozenset({"rate", "request-rows"})  # of --target auto
     hint: ClassVar[str] = ""
 
     def choose_jobs(self, file: ConfigurationFile, given: Mapping[str, object]) -> tuple[Job, ...]:
@@ -173,6 +174,7 @@ def follow(
     events: group.Events,
     proof: group.Proof,
     slimming: group.Slimming,
+    supply_chain: group.SupplyChain,
     output: group.Output,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -206,6 +208,7 @@ def follow(
             events=events,
             proof=proof,
             slimming=slimming,
+            supply_chain=supply_chain,
             output=output,
         )
     )

@@ -13,12 +13,16 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from packager import cli
 from packager.cli import _build
+from packager.cli._configuration.options import list_options
 from packager.cli._configuration.positions import list_positions
 from packager.cli._configuration.starter import make_schema
+from packager.cli._operate.follow import FollowCommand
 from packager.errors import (
     ConfigurationError,
     ModelNotFoundError,
@@ -376,6 +380,48 @@ def test_follow_keeps_out_of_the_folder_of_a_build(
     follow("churn")
 
     assert followed[0].output.folder == folder / "followed" / "churn"
+
+
+def test_follow_holds_to_the_policy_of_the_file(
+    folder: Path, followed: list[BuildRequest], asked: list[BuildRequest]
+) -> None:
+    (folder / "packager.toml").write_text(
+        "[defaults]\nrequire-audit = true\n"
+        '[build.churn]\nmodel = "models:/churn@champion"\ndeny-license = ["GPL-3.0*"]\n'
+        'osv-url = "https://osv.example.com/v1/query"\n'
+    )
+    follow("churn")
+    RUN.invoke(cli.app, ["build", "churn"])
+
+    assert followed[0].supply_chain == asked[0].supply_chain
+    assert followed[0].supply_chain.require_audit
+    assert followed[0].supply_chain.deny_licenses == ("GPL-3.0*",)
+
+
+def test_follow_takes_each_option_of_a_build_that_says_what_is_built() -> None:
+    top = get_command(cli.app)
+    assert isinstance(top, TyperGroup)
+    options = {
+        name: list_options(command).keys()
+        for name, command in top.commands.items()
+        if isinstance(command, TyperCommand)
+    }
+
+    assert options["build"] - options["follow"] == FollowCommand.unneeded
+
+
+def test_an_option_that_a_command_would_drop_is_refused(
+    folder: Path, followed: list[BuildRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FollowCommand, "unneeded", frozenset())
+    (folder / "packager.toml").write_text(
+        '[defaults]\nrate = 5\n[build.churn]\nmodel = "models:/churn@champion"\n'
+    )
+
+    said = "line 2, column 1: [defaults] has 'rate', which `packager follow` does not take"
+    assert said in follow("churn")
+    assert said in follow("models:/other@x")
+    assert not followed
 
 
 def test_follow_wants_one_target(folder: Path, followed: list[BuildRequest]) -> None:
