@@ -28,7 +28,11 @@ from license_expression import (
 from packager.errors import ConfigurationError, suggest_name
 
 _SHORT: Final = 200
-"""Letters of a field that names a licence; a longer one is its text."""
+"""Letters of a `License:` that names a licence; a longer one is its text."""
+_LONGEST: Final = 50_000
+"""Letters of an expression: a wheel that bundles many libraries states a long one."""
+_DEEPEST: Final = 200
+"""Brackets of an expression."""
 _OSI: Final = "License :: OSI Approved"
 _REFERENCE: Final = "licenseref-"
 _UNKNOWN: Final = "unknown"
@@ -121,7 +125,7 @@ class StatedLicence:
     """Where it says so: `License-Expression`, `License`, `Classifier`, or a document's name."""
 
     def __str__(self) -> str:
-        return self.expression or "; ".join(self.words)
+        return _cut(self.expression or "; ".join(self.words))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,13 +205,12 @@ def _read_patterns(patterns: Iterable[str]) -> Iterator[str]:
 def read_licence(meta: Message) -> StatedLicence:
     """Read what a package's METADATA state, the plainest statement first.
 
-    Several classifiers do not say whether one is enough: all of them are taken to hold.
+    Several classifiers do not say whether one is enough: all of them are taken to hold. A
+    `License-Expression` stands for itself, however it reads: no classifier says more than it.
     https://packaging.python.org/en/latest/specifications/core-metadata/#license-expression
     """
-    if stated := _one_line(meta.get("License-Expression")):
-        tree = _parse(stated)  # an id that is newer than our list makes it no less an expression
-        expression = "" if tree is None else str(tree.render())
-        return StatedLicence(expression=expression, words=(stated,), field="License-Expression")
+    if expressions := _list_expressions(meta):
+        return _state_expressions(expressions)
     stated = _one_line(meta.get("License"))
     if stated and (expression := normalize_expression(stated)):
         return StatedLicence(expression=expression, words=(stated,), field="License")
@@ -228,6 +231,33 @@ def normalize_expression(text: str) -> str:
     if tree is None or any(not name.lower().startswith(_REFERENCE) for name in _list_unknown(tree)):
         return ""
     return str(tree.render())
+
+
+def _list_expressions(meta: Message) -> list[str]:
+    """List what is there, in one line each; a field that is there twice holds twice."""
+    fields = meta.get_all("License-Expression") or ()
+    return [*dict.fromkeys(filter(None, (" ".join(str(each).split()) for each in fields)))]
+
+
+def _state_expressions(expressions: Sequence[str]) -> StatedLicence:
+    # an id that is newer than our list makes it no less an expression
+    trees = [_parse(each) for each in expressions]
+    rendered = ["" if tree is None else str(tree.render()) for tree in trees]
+    return StatedLicence(
+        expression=_join_all(rendered) if all(rendered) else "",
+        words=tuple(map(_cut, expressions)),
+        field="License-Expression",
+    )
+
+
+def _join_all(expressions: Sequence[str]) -> str:
+    """Join expressions, each of which holds."""
+    several = len(expressions) > 1
+    return " AND ".join(f"({each})" if several and " OR " in each else each for each in expressions)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
 
 
 def _one_line(value: object) -> str:
@@ -260,7 +290,7 @@ def _list_ids() -> Mapping[str, str]:
 
 
 def _parse(text: str) -> LicenseExpression | None:
-    if len(text) > _SHORT * 10 or text.count("(") > _SHORT // 4:
+    if len(text) > _LONGEST or text.count("(") > _DEEPEST:
         return None
     try:
         return _find_licensing().parse(text)

@@ -71,6 +71,33 @@ def test_an_expression_is_judged_as_it_means(expression: str, verdict: str) -> N
     assert read_denied(["GPL-3.0*"]).judge(found)[0] == LicenceVerdict(verdict)
 
 
+_MANY = " AND ".join(["MIT", "Apache-2.0", "BSD-3-Clause", "Zlib", "ISC", "HPND"] * 20)
+
+
+@pytest.mark.parametrize(
+    ("stated", "verdict"),
+    [
+        (f"{_MANY} AND GPL-3.0-only", "denied"),
+        (_MANY, "allowed"),
+        (_MANY.replace("HPND AND", "HPND AND\n "), "allowed"),
+        (f"{_MANY} AND\n GPL-3.0-only", "denied"),
+        (f"{_MANY} AND ((", "unknown"),
+        ("MIT AND " + "(" * 900 + "GPL-3.0-only" + ")" * 900, "unknown"),
+        ("MIT AND " * 9000 + "GPL-3.0-only", "unknown"),
+        ("UNKNOWN", "unknown"),
+        ("MIT\nLicense-Expression: GPL-3.0-only", "denied"),
+        ("MIT OR Zlib\nLicense-Expression: GPL-3.0-only OR ISC", "allowed"),
+    ],
+)
+def test_no_classifier_speaks_for_an_expression(stated: str, verdict: str) -> None:
+    """Wheels that bundle much state hundreds of letters, and one of them may be what you refuse."""
+    found = _read(f"License-Expression: {stated}\n{_CLASSIFIER} MIT License")
+
+    assert found.field == "License-Expression"
+    assert read_denied(["GPL-3.0"]).judge(found)[0] == LicenceVerdict(verdict)
+    assert not found.words or max(map(len, found.words)) < 300
+
+
 def test_several_classifiers_all_hold() -> None:
     found = _read(f"{_CLASSIFIER} BSD License\n{_CLASSIFIER} GNU General Public License v3 (GPLv3)")
 
