@@ -13,6 +13,7 @@ from typing import Final
 from handlers.manifest import Manifest
 from packager import targets
 from packager.commands import artifact
+from packager.commands.artifact.description import find_inside
 from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.local_boot import prepare_boot, read_sent, without_sent
 from packager.errors import ConfigurationError, suggest_name
@@ -150,12 +151,12 @@ def _example(folder: Path, home: Path, manifest: Manifest, door: Door) -> Path |
 
     Without one, the request that the build made of the signature.
     """
-    direct = folder / "events" / "direct.json"
-    if door == "direct" and direct.is_file():
+    direct = find_inside(folder, "events/direct.json")
+    if door == "direct" and direct is not None:
         return direct
     if manifest.example is not None:
         return home / manifest.example
-    return next((path for path in (direct, folder / "request.json") if path.is_file()), None)
+    return direct or find_inside(folder, "request.json")
 
 
 def _request_body(data: str | None, example: Path | None, folder: Path) -> bytes:

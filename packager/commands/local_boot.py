@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, cast
 
+from handlers.manifest import Manifest
 from packager.commands import artifact
 from packager.commands.artifact import template_environment
-from packager.commands.artifact.description import WEIGHTS
+from packager.commands.artifact.description import WEIGHTS, find_inside
 from packager.environments import interpreters
 from packager.errors import ConfigurationError, ModelFormatError
 from packager.system.resources import WORKERS
@@ -50,7 +51,7 @@ def prepare_boot(
     with make_scratch("stand-in") as folder:
         recorded: Mapping[str, str] = {}
         if target.program.host is HostKind.LAMBDA:
-            _fill_stand_in(folder, built.home / "events" / "direct.json")
+            _fill_stand_in(folder, find_inside(built.home, "events/direct.json"))
             package = target.program.entrypoint.partition(".")[0]
             recorded = {"PACKAGER_STAND_IN": f"{package}.aws_clients"}
         yield Boot(
@@ -76,17 +77,29 @@ def _find_weights(built: artifact.Built, target: Target) -> tuple[LocalWeights |
     if target.weights is None:
         return None, None
     manifest = artifact.read_manifest(built.folder / target.tree.home)
-    if not manifest.weights:
+    folder = find_weights(built, manifest)
+    if folder is None:
         return None, None
-    folder = built.home / WEIGHTS
-    if not folder.is_dir():
-        raise ModelFormatError(
-            f"{built.home} has no folder {WEIGHTS}, and its function has weights outside of it. "
-            "Build it again, or copy the whole folder of the artifact."
-        )
     fetched = manifest.weights_from != "mount"
     told = template_environment.read_default(built.home, "EphemeralStorageMb")
     return LocalWeights(folder=folder, fetched=fetched), int(told) if fetched and told else None
+
+
+def find_weights(built: artifact.Built, manifest: Manifest) -> Path | None:
+    """Find the artifact's own weights/; None where its function has no weights outside.
+
+    The model's code may read all that lies there. Raises ModelFormatError where there is none, and
+    for a link: it could lead to any folder of yours.
+    """
+    if not manifest.weights:
+        return None
+    folder = built.home / WEIGHTS
+    if folder.is_symlink() or not folder.is_dir():
+        raise ModelFormatError(
+            f"{built.home} has no folder {WEIGHTS} of its own (a link is none), and its function "
+            "has weights outside of it. Build it again, or copy the whole folder of the artifact."
+        )
+    return folder
 
 
 def read_sent(log: str) -> list[Sent]:
@@ -107,12 +120,12 @@ def without_sent(log: str) -> str:
     return "".join(line for line in log.splitlines(keepends=True) if not line.startswith(MARK))
 
 
-def _fill_stand_in(folder: Path, request: Path) -> None:
+def _fill_stand_in(folder: Path, request: Path | None) -> None:
     """The stand-in, and the object that it has: the example request."""
     folder.chmod(0o755)  # the function has another user
     for path in _STAND_IN.glob("*.py"):
         shutil.copyfile(path, folder / path.name)
-    if request.is_file():
+    if request is not None:
         shutil.copyfile(request, folder / "object.json")
 
 

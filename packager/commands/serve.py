@@ -16,9 +16,8 @@ from typing import Final
 
 from packager import targets
 from packager.commands import artifact
-from packager.commands.artifact.description import WEIGHTS
 from packager.commands.artifact.integrity import warn_of_changes
-from packager.commands.local_boot import parse_variables, prepare_boot
+from packager.commands.local_boot import find_weights, parse_variables, prepare_boot
 from packager.commands.local_http_server import Front, listen
 from packager.environments import interpreters, virtual_environments
 from packager.errors import ConfigurationError, EmulatorError, ToolError
@@ -99,13 +98,11 @@ def prepare(
             raise ConfigurationError(why)
         target = targets.load(built.target)
         function = built.folder / target.tree.home
-        outside = (built.home / WEIGHTS).resolve()
-        weights = outside if outside.is_dir() else None
-        if not deployed:
-            artifact.check_interface(built)
-        else:
+        if deployed:
             minor = artifact.read_manifest(function).python
             return Deployed(target, built, minor, request.model.allow_network, tuple(variables))
+        artifact.check_interface(built)
+        weights = find_weights(built, artifact.read_manifest(function))
     elif deployed:
         raise ConfigurationError(
             "--as-deployed needs an artifact. Build one first, and give its folder."
@@ -116,7 +113,13 @@ def prepare(
     interpreter = interpreters.find(manifest.python)
     python = virtual_environments.ensure(interpreter, _NEEDS, label="serve", compiled=True)
     # the function knows its modules by their full paths: neither links nor `..` may be in them
-    return Server(function.resolve(), python, request.model.allow_network, given, weights)
+    return Server(
+        function=function.resolve(),
+        python=python,
+        network=request.model.allow_network,
+        variables=given,
+        weights=None if weights is None else weights.resolve(),
+    )
 
 
 def run(server: Server | Deployed, *, host: str, port: int) -> int:

@@ -39,7 +39,7 @@ def read(folder: Path) -> Built:
     folder = folder.absolute()
     try:
         report = read_json(folder / atomic_output.MARKER)
-        return Built(
+        built = Built(
             folder=folder / "function",
             home=folder,
             target=str(report["target"]["name"]),
@@ -54,6 +54,12 @@ def read(folder: Path) -> Built:
         raise ModelFormatError(
             f"{folder} is not an artifact: {error!r}. Name the folder that a build made."
         ) from error
+    if built.folder.is_symlink():
+        raise ModelFormatError(
+            f"{folder} is not an artifact: its function is a link, which could lead to any folder "
+            "of yours. Copy the whole folder of the artifact."
+        )
+    return built
 
 
 def check_interface(built: Built) -> None:

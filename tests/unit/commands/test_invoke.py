@@ -71,6 +71,19 @@ def test_without_data_each_door_is_sent_the_example_in_its_own_form(tmp_path: Pa
     assert invoke._example(tmp_path, home, manifest, "http") == home / "model" / "example.json"
 
 
+def test_a_link_in_an_artifact_is_not_sent_as_its_example(tmp_path: Path) -> None:
+    """It could lead to any file of yours, and the model is sent what is in it."""
+    manifest = scorers.manifest(example=None)
+    (tmp_path / "events").mkdir()
+    secret = tmp_path / "credentials"
+    secret.write_text("s")
+    for name in ("events/direct.json", "request.json"):
+        (tmp_path / name).symlink_to(secret)
+
+    assert invoke._example(tmp_path, tmp_path / "function", manifest, "direct") is None
+    assert invoke._example(tmp_path, tmp_path / "function", manifest, "http") is None
+
+
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
 def test_what_lambda_would_not_take_is_refused_with_what_to_write(constant: str) -> None:
     body = f'{{"inputs": [{constant}]}}'.encode()

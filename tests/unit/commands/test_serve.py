@@ -22,7 +22,9 @@ from handlers.http.openapi import operation, read_example
 from handlers.manifest import Manifest
 from handlers.scoring.predictor import load
 from handlers.scoring.scorer import Answer, Scorer
-from packager.commands import artifact, serve
+from packager import targets
+from packager.commands import artifact, local_boot, serve
+from packager.commands.artifact import template_environment
 from packager.environments import interpreters, virtual_environments
 from packager.errors import ConfigurationError, ModelFormatError, ToolError
 from packager.models import registered_model
@@ -209,15 +211,80 @@ def test_an_artifact_is_served_from_its_true_place(
     folder.rename(here / "made" / "dist")
     (here / "link").symlink_to("made/dist")
     monkeypatch.chdir(here)
+    server = _prepare(name, [], monkeypatch)
+
+    assert server.function.parent == (here / "made" / "dist").resolve()
+
+
+_LISTED: list[dict[str, str | int]] = [{"path": "model.bin", "sha256": "0" * 64, "size_bytes": 1}]
+
+
+def _prepare(
+    source: str, weights: list[dict[str, str | int]], monkeypatch: pytest.MonkeyPatch
+) -> serve.Server:
+    """Prepare to serve an artifact whose manifest lists `weights`."""
+    manifest = SimpleNamespace(python="3.13", weights=weights)
     monkeypatch.setattr(serve, "why_not_bootable", lambda _: None)
-    monkeypatch.setattr(artifact, "read_manifest", lambda _: SimpleNamespace(python="3.13"))
+    monkeypatch.setattr(artifact, "read_manifest", lambda _: manifest)
     monkeypatch.setattr(interpreters, "find", lambda _: None)
     monkeypatch.setattr(virtual_environments, "ensure", lambda *_, **__: Path(sys.executable))
+    found = serve.prepare(source, fake_plan.request(), lambda: pytest.fail("asked"), deployed=False)
+    assert isinstance(found, serve.Server)
+    return found
 
-    server = serve.prepare(name, fake_plan.request(), lambda: pytest.fail("asked"), deployed=False)
 
-    assert isinstance(server, serve.Server)
-    assert server.function.parent == (here / "made" / "dist").resolve()
+def test_a_folder_of_weights_is_opened_where_the_function_has_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = deploying.artifact(tmp_path)
+    (built / "weights").mkdir()
+
+    assert _prepare(str(built), _LISTED, monkeypatch).weights == (built / "weights").resolve()
+    assert _prepare(str(built), [], monkeypatch).weights is None
+
+
+def test_a_link_to_a_folder_of_yours_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = deploying.artifact(tmp_path)
+    (tmp_path / "credentials").mkdir()
+    (built / "weights").symlink_to(tmp_path / "credentials")
+
+    assert _prepare(str(built), [], monkeypatch).weights is None
+    with pytest.raises(ModelFormatError, match="a link is none"):
+        _prepare(str(built), _LISTED, monkeypatch)
+    with pytest.raises(ModelFormatError, match="a link is none"):
+        local_boot._find_weights(artifact.read(built), targets.load("aws-lambda"))
+
+
+def test_a_link_is_no_object_that_the_model_finds_in_a_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = deploying.artifact(tmp_path)
+    secret = tmp_path / "credentials"
+    secret.write_text("s")
+    example = built / "events" / "direct.json"
+    example.unlink(missing_ok=True)
+    example.parent.mkdir(exist_ok=True)
+    example.symlink_to(secret)
+    manifest = SimpleNamespace(python="3.13", weights=[])
+    monkeypatch.setattr(artifact, "read_manifest", lambda _: manifest)
+    monkeypatch.setattr(interpreters, "find", lambda _: None)
+    monkeypatch.setattr(template_environment, "read_environment", lambda *_: {})
+
+    target = targets.load("aws-lambda")
+    with local_boot.prepare_boot(artifact.read(built), target, "3.13") as boot:
+        assert (boot.path_first[0] / "recorded_clients.py").is_file()
+        assert not (boot.path_first[0] / "object.json").exists()
+
+
+def test_a_function_that_is_a_link_is_no_artifact(tmp_path: Path) -> None:
+    built = deploying.artifact(tmp_path)
+    (built / "function").rename(tmp_path / "elsewhere")
+    (built / "function").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(ModelFormatError, match="is a link"):
+        artifact.read(built)
 
 
 @pytest.mark.parametrize(
