@@ -10,6 +10,7 @@ from rich.table import Table
 
 from packager.commands.console.printable import escape
 from packager.commands.console.results import show_plan, size
+from packager.system.redaction import redact
 from packager.types import BuildOutcome, PlanSummary
 
 _OUT: Final = Console(highlight=False, emoji=False)
@@ -17,17 +18,22 @@ _ERR: Final = Console(stderr=True, highlight=False, emoji=False)
 
 
 def show_begun(name: str, number: int, count: int) -> None:
-    _ERR.print(f"[bold]{escape(name)}[/], {number} of {count}", soft_wrap=True)
+    _ERR.print(f"[bold]{_write(name)}[/], {number} of {count}", soft_wrap=True)
 
 
 def show_failure(words: str) -> None:
-    _ERR.print(f"[bold red]error[/] {escape(words)}", soft_wrap=True)
+    _ERR.print(f"[bold red]error[/] {_write(words)}", soft_wrap=True)
 
 
 def show_plan_of(name: str, plan: PlanSummary) -> None:
-    _OUT.print(f"[bold underline]{escape(name)}[/]", soft_wrap=True)
+    _OUT.print(f"[bold underline]{_write(name)}[/]", soft_wrap=True)
     show_plan(plan)
     _OUT.print()
+
+
+def _write(words: str) -> str:
+    """Words that nobody has redacted yet: a model's address, a fault's traceback."""
+    return escape(redact(words))
 
 
 def show_outcomes(rows: Sequence[BuildOutcome]) -> None:

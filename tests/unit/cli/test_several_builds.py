@@ -339,6 +339,24 @@ def test_init_of_several_writes_all_or_nothing(
     assert Path("packager.toml").read_text() == before
 
 
+@pytest.mark.parametrize("options", ["", "--json", "--dry-run", "--dry-run --json"])
+def test_no_password_of_an_address_is_shown(
+    folder: Path, fails: Fails, monkeypatch: pytest.MonkeyPatch, options: str
+) -> None:
+    """Not of a model's address, and not in a fault's traceback."""
+    (folder / "packager.toml").write_text(
+        '[defaults]\ntarget = ["aws-lambda", "azure-functions"]\n'
+    )
+    address = "https://ada:hunter2@host.invalid/model"
+    fails(address, ValueError(f"{address} is odd"))
+    monkeypatch.setattr(_build, "_summarise_plan", lambda request: {"model": request.model.uri})
+    monkeypatch.setattr("packager.commands.console.outcomes.show_plan", lambda _: None)
+    done = RUN.invoke(cli.app, ["build", address, *options.split()])
+
+    assert "host.invalid/model" in done.output
+    assert "hunter2" not in done.output + done.stderr
+
+
 @pytest.fixture
 def followed(monkeypatch: pytest.MonkeyPatch) -> list[BuildRequest]:
     """The requests that `packager follow` came to, none of which is followed."""
