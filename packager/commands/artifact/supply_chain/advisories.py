@@ -35,7 +35,7 @@ _Record: TypeAlias = Mapping[str, Any]
 """JSON of OSV's schema, which a test of each value's kind comes before."""
 _LOG = logging.getLogger(__name__)
 _KIND: Final = "advisories"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _KEPT: Final = (
     *("id", "aliases", "package", "version", "severity", "score", "vector", "summary"),
     *("fixed_in", "published", "code", "code_from"),
@@ -141,6 +141,10 @@ def _ask(service: OsvService, name: str, version: str, ends: float) -> tuple[Vul
     listed = told.get("vulns", [])
     if len(listed) > _MOST_VULNERABILITIES or told.get("next_page_token"):
         raise _NoAnswerError(f"lists more than {_MOST_VULNERABILITIES} vulnerabilities of it")
+    if unread := _list_unread(listed, results):
+        raise _NoAnswerError(
+            f"lists {', '.join(unread[:3])} in a form that cannot be read, of no schema 1 of OSV's"
+        )
     more = {str(each["id"]): each for each in listed}
     made = [_make_vulnerability(each, more, name, version) for each in results]
     return tuple(_join_aliases(made))
@@ -171,7 +175,20 @@ def _query(
         raise _NoAnswerError(f"refused ({_word_failure(error.__cause__ or error)})") from error
     if not bodies or len(bodies[-1]) > _MOST_BYTES:
         raise _NoAnswerError(f"gave an answer of more than {_MOST_BYTES:,} bytes")
-    return results, json.loads(bodies[-1]) or {}
+    told = json.loads(bodies[-1])
+    if not isinstance(told, dict):  # pip-audit takes whatever is empty for "none"
+        raise _NoAnswerError("gave no answer of OSV's, which is an object of JSON")
+    return results, told
+
+
+def _list_unread(listed: Sequence[_Record], results: Sequence[VulnerabilityResult]) -> list[str]:
+    """List ids that are not withdrawn and that pip-audit left out: it skips what is new to it."""
+    known = {str(name) for each in results for name in (each.id, *each.aliases)}
+    return [
+        _cut(str(each["id"]))
+        for each in listed
+        if str(each["id"]) not in known and not each.get("withdrawn")
+    ]
 
 
 def _make_vulnerability(

@@ -233,6 +233,14 @@ def test_without_a_network_the_evidence_says_so_or_nothing_is_built(
     assert "hunter2" not in str(audit) + caplog.text
 
 
+_UNREADABLE: list[list[dict[str, Any]]] = [
+    [advisory(schema_version="2.0.0")],
+    [{"id": "X-1"}],
+    [advisory(), {"id": "X-1", "schema_version": "1.7.0", "summary": "says nobody's name"}],
+    [{"id": "X-1", "withdrawn": ""}],
+]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "why"),
     [
@@ -241,6 +249,10 @@ def test_without_a_network_the_evidence_says_so_or_nothing_is_built(
         (200, b'{"vulns": [{}]}', "no answer of OSV's"),
         (200, b'{"vulns": 3}', "no answer of OSV's"),
         (200, b'["x"]', "no answer of OSV's"),
+        *((200, body, "is an object of JSON") for body in (b"null", b"[]", b'""', b"0", b"false")),
+        (200, b'{"vulns": null}', "no answer of OSV's"),
+        (200, b'{"error": "busy"}', "no answer of OSV's"),
+        *((200, json.dumps({"vulns": each}).encode(), "cannot be read") for each in _UNREADABLE),
         (
             200,
             json.dumps({"vulns": [advisory()], "next_page_token": "x"}).encode(),
@@ -256,6 +268,20 @@ def test_an_answer_that_is_none_is_no_audit(
 
     assert not audit.done
     assert why in audit.why_not
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"vulns": []}'])
+def test_an_answer_without_vulnerabilities_is_an_audit(tmp_path: Path, body: bytes) -> None:
+    with serving_osv({}, body=body) as service:
+        assert _audit(tmp_path, service.url).audit.done
+
+
+def test_an_advisory_that_was_withdrawn_does_not_count(tmp_path: Path) -> None:
+    gone = {"id": "X-1", "schema_version": "1.7.0", "withdrawn": "2026-04-01T00:00:00Z"}
+    with serving_osv({"numpy": [gone]}) as service:
+        audit = _audit(tmp_path, service.url, require_audit=True).audit
+
+    assert (audit.done, audit.found) == (True, ())
 
 
 def test_hostile_words_of_an_advisory_are_words(tmp_path: Path) -> None:
