@@ -101,13 +101,21 @@ def name_requirement(package: CondaPackage, names: Mapping[str, str]) -> str | N
 
     `names` has the distributions of conda's packages by their names.
     """
-    known = names.get(package.name.lower())
+    known = _find_known(package.name.lower(), names)
     if known == "" or (known is None and package.build and not _PYTHONS.search(package.build)):
         return None
     name, specifier = known or package.name, package.specifier
     if name in _NUMBERED and re.fullmatch(r"==\d+\.\d+\.\d+", specifier):
         specifier += ".*"
     return f"{name}{specifier}"
+
+
+def _find_known(name: str, names: Mapping[str, str]) -> str | None:
+    """The distribution by its own name, else by the beginning of one."""
+    if name in names:
+        return names[name]
+    begins = (key for key in names if key.endswith("*") and name.startswith(key[:-1]))
+    return next((names[key] for key in begins), None)
 
 
 def settle_packages(

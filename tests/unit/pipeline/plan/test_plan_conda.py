@@ -50,6 +50,10 @@ NAMES = conda_names()
         ("https://repo.anaconda.com/pkgs/main/linux-64/openssl-1.1.1w-h7f8727e_0.conda", ""),
         ("conda-forge::openssl=1.1.1w=h7f8727e_0", ""),
         ("pytz=2004d_x=py38_0", None),
+        # nobody owns these names on an index: whoever takes one would be in the function
+        ("conda-forge::spacy-model-en_core_web_sm=3.7.1=pyhd8ed1ab_0", ""),
+        ("conda-forge::spacy-model-de_core_news_lg", ""),
+        ("conda-forge::spacy=3.7.4", "spacy==3.7.4"),
         ("@EXPLICIT", ""),
         ("numpy=1.3|1.4", None),
         ("../churn", None),
