@@ -16,7 +16,7 @@ from packager.commands.artifact.description import read_json
 from packager.commands.artifact.integrity import list_problems, verify_artifact
 from packager.commands.cloud.kms_keys import make_policy
 from packager.deployments._errors import DeploymentError, wrong_setting
-from packager.deployments._parameters import TARGET
+from packager.deployments._parameters import TARGET, check_values, known_parameters
 from packager.deployments._settings import Settings
 from packager.errors import AttestationError, IntegrityError, ModelFormatError
 from packager.models.registry import MlflowRegistry
@@ -108,6 +108,8 @@ def provide_artifact(model_uri: str, flavor: str | None, settings: Settings) -> 
                 )
             _LOG.info("Taking the artifact in %s as it is", folder)
         else:
+            # before minutes of building
+            check_values(settings.parameters, known_parameters(settings.build.get("compute")))
             out = settings.out or stack.enter_context(atomic_output.scratch()).out
             build_or_reuse(settings.request(model_uri, out), _registry(settings))
             folder = out

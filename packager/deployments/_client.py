@@ -18,7 +18,13 @@ from packager.deployments._errors import (
     make_unsupported_error,
     wrong_setting,
 )
-from packager.deployments._parameters import check_names, check_needed, parameters_of
+from packager.deployments._parameters import (
+    check_names,
+    check_needed,
+    check_values,
+    parameters_of,
+    stack_parameters,
+)
 from packager.deployments._payload import request_body, response
 from packager.deployments._settings import Settings, parse
 from packager.deployments._stacks import NAME_TAG, Change, Stack
@@ -68,6 +74,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
             template = artifact.template(code, _name_check(code, artifact))
             declared = parameters_of(template)
             check_names(settings.parameters, declared)
+            check_values(settings.parameters, declared)
             check_needed(settings.parameters, declared)
             _upload(cloud, artifact, code)
             wanted = Change(
@@ -107,6 +114,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 template = artifact.template(code, _name_check(code, artifact))
                 declared = parameters_of(template)
                 check_names(settings.parameters, declared)
+                check_values(settings.parameters, declared)
                 kept = _list_kept_parameters(stack, _stacks.defaults(cloud, stack), declared)
                 parameters = {**kept, **settings.parameters}
                 check_needed(parameters, declared)
@@ -197,7 +205,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 "spaces and the characters _.:/=+-@.",
                 "INVALID_PARAMETER_VALUE",
             )
-        settings = parse(config, self.target_uri)
+        settings = parse(config, self.target_uri, of_any=True)
         return settings, _aws.connect(settings.account)
 
     def _stack(self, cloud: Cloud, name: str) -> Stack:
@@ -291,6 +299,7 @@ def _change_settings(stack: Stack, settings: Settings, flavor: str | None) -> Ch
             f"{idle[0]} takes effect when code is uploaded: name the model too (-m)."
         )
     check_names(settings.parameters, stack.parameters)
+    check_values(settings.parameters, stack_parameters(stack.parameters))
     return Change(
         template={"UsePreviousTemplate": True},
         parameters={**dict.fromkeys(stack.parameters), **settings.parameters},

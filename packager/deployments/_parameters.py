@@ -93,6 +93,38 @@ def instance_parameters() -> Declared:
     return MappingProxyType(made)
 
 
+def known_parameters(compute: str | None, *, of_any: bool = False) -> Declared:
+    """Every name that a template may have, with the bounds of these machines.
+
+    With `of_any` the widest bounds of all machines: a template, or a stack, says later which it
+    has.
+    """
+    ordinary = {**template_parameters(), **source_parameters()}
+    instances = instance_parameters()
+    if compute == Compute.MANAGED_INSTANCES:
+        return {**ordinary, **instances}
+    if not of_any:
+        return {**instances, **ordinary}
+    both = {name: _widen(ordinary[name], instances[name]) for name in ordinary if name in instances}
+    return {**ordinary, **instances, **both}
+
+
+def stack_parameters(there: Collection[str]) -> Declared:
+    """The parameters of a stack, of which `there` are the names: those of its machines."""
+    own = set(instance_parameters()) - set(template_parameters())
+    return known_parameters(Compute.MANAGED_INSTANCES if own & set(there) else None)
+
+
+def _widen(first: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Join the bounds of two; there is none where one of them has none."""
+    bounds = {
+        key: choose(first[key], other[key]) if None not in (first[key], other[key]) else None
+        for key, choose in (("MinValue", min), ("MaxValue", max))
+        if key in first and key in other
+    }
+    return {**first, "MinValue": None, "MaxValue": None, **bounds}
+
+
 def _sources(text: str) -> Declared:
     """Parameters as their template has them, which is YAML but for what a build fills in."""
     text = re.sub(r"\{%.*?%\}", "", text)

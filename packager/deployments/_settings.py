@@ -13,9 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from packager.deployments._errors import DeploymentError, wrong_setting
 from packager.deployments._parameters import (
     check_values,
-    instance_parameters,
-    source_parameters,
-    template_parameters,
+    known_parameters,
 )
 from packager.errors import suggest_name
 from packager.types import (
@@ -275,15 +273,19 @@ LOCAL_OPTIONS: Final = {
 }
 
 
-def parse(config: Mapping[str, object] | None, target_uri: str = "aws-lambda") -> Settings:
-    """Raises DeploymentError for a name that is not known or a value that cannot be meant."""
+def parse(
+    config: Mapping[str, object] | None, target_uri: str = "aws-lambda", *, of_any: bool = False
+) -> Settings:
+    """Read settings; `of_any` takes a parameter's value that some machines of Lambda's take.
+
+    Raises DeploymentError for a name that is not known or a value that cannot be meant.
+    """
     given = {**_of_address(target_uri), **(config or {})}
     tags = given.pop("tags", {})
     values = {name: _text(name, value) for name, value in given.items() if value is not None}
     parameters = {_NAMED[name]: values.pop(name) for name in tuple(values) if name in _NAMED}
-    known = {**template_parameters(), **source_parameters()}
-    if values.get("compute") == Compute.MANAGED_INSTANCES:
-        known |= instance_parameters()
+    compute = values.get("compute")
+    known = known_parameters(compute, of_any=of_any and compute is None)
     parameters |= {name: values.pop(name) for name in tuple(values) if name in known}
     check_values(parameters, known)
     build = {

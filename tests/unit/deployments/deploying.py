@@ -15,7 +15,7 @@ from packager.deployments._aws import Cloud
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
 from packager.system.file_tree import sha256
-from packager.types import Front
+from packager.types import BuildPlan, Front
 from tests import fake_plan
 
 
@@ -25,7 +25,17 @@ def refusal(code: str, message: str = "no", operation: str = "Ask") -> ClientErr
 
 def artifact(base: Path, **request: Any) -> Path:
     """The folder of a made-up build, whose zip and report belong together."""
-    plan = fake_plan.plan(request=fake_plan.request(**{"front": Front.NONE, **request}))
+    return _emit(
+        base, fake_plan.plan(request=fake_plan.request(**{"front": Front.NONE, **request}))
+    )
+
+
+def artifact_on_instances(base: Path) -> Path:
+    """The same for managed instances."""
+    return _emit(base, fake_plan.plan_on_instances(front=Front.NONE))
+
+
+def _emit(base: Path, plan: BuildPlan) -> Path:
     out = base / "out"
     out.mkdir(parents=True)
     verified = fake_plan.verified(fake_plan.tree(base / "tree", plan))
@@ -67,6 +77,11 @@ class Stacks:
 
     def last(self, operation: str) -> dict[str, Any]:
         return [values for name, values in self.asked if name == operation][-1]
+
+    def parameters(self) -> list[dict[str, str]]:
+        """What the last change set was told."""
+        found: list[dict[str, str]] = self.last("create_change_set")["Parameters"]
+        return found
 
     def operations(self) -> list[str]:
         return [name for name, _ in self.asked]

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from mlflow.deployments import cli, get_deploy_client
 from mlflow.exceptions import MlflowException
 
-from packager.deployments import AwsLambdaDeploymentClient, _aws
+from packager.deployments import AwsLambdaDeploymentClient, _artifact, _aws
 from packager.deployments._settings import Account
 from packager.pipeline.emit import stack_name
 from packager.system.atomic_output import MARKER
@@ -308,6 +308,105 @@ def test_a_stack_that_is_being_changed_is_not_updated(
     _deployed(stacks, status="UPDATE_IN_PROGRESS")
 
     _refused("RESOURCE_CONFLICT", client.update_deployment, "churn", config={"memory": 1024})
+
+
+PROVIDER = "arn:aws:lambda:eu-west-1:123456789012:capacity-provider:own"
+
+
+@pytest.mark.parametrize("compute", ["", "managed-instances"])
+def test_an_artifact_for_managed_instances_takes_their_parameters(
+    client: AwsLambdaDeploymentClient, stacks: deploying.Stacks, tmp_path: Path, compute: str
+) -> None:
+    folder = str(deploying.artifact_on_instances(tmp_path))
+    own = {"CapacityProviderArn": PROVIDER, "MaxConcurrency": 8, "memory": 16384}
+    config = {"bucket": "b", **own, **({"compute": compute} if compute else {})}
+    if compute:
+        said = _refused(
+            "INVALID_PARAMETER_VALUE", client.create_deployment, "churn", folder, config=config
+        )
+        assert "compute takes effect in a build" in said
+        return
+    client.create_deployment("churn", folder, config=config)
+
+    told = {each["ParameterKey"]: each["ParameterValue"] for each in stacks.parameters()}
+    assert told == {
+        "CapacityProviderArn": PROVIDER,
+        "MaxConcurrency": "8",
+        "MemorySizeMb": "16384",
+    }
+
+
+@pytest.mark.parametrize(
+    ("on_instances", "given", "words"),
+    [
+        (True, {"memory": 1024}, "give at least"),
+        (True, {"MaxConcurrency": 5000}, "give at most"),
+        (True, {"ReservedConcurrency": 3}, "has no parameter ReservedConcurrency"),
+        (False, {"memory": 16384}, "give at most 10240"),
+        (False, {"MaxConcurrency": 8}, "has no parameter MaxConcurrency"),
+    ],
+)
+def test_values_are_held_to_the_artifact_s_own_template(
+    client: AwsLambdaDeploymentClient,
+    world: Any,
+    tmp_path: Path,
+    *,
+    on_instances: bool,
+    given: dict[str, int],
+    words: str,
+) -> None:
+    _, stacks, objects, _ = world
+    build = deploying.artifact_on_instances if on_instances else deploying.artifact
+    folder, config = str(build(tmp_path)), {"bucket": "b", **given}
+    _deployed(stacks, parameters=DEFAULTS)
+    for call in (client.update_deployment, client.create_deployment):
+        if call == client.create_deployment:
+            stacks.there.clear()
+        said = _refused("INVALID_PARAMETER_VALUE", call, "churn", folder, config=config)
+        assert words in said
+    assert objects.uploaded == {}
+
+
+@pytest.mark.parametrize(
+    ("on_instances", "given", "words"),
+    [
+        (True, {"memory": 16384, "MaxConcurrency": 8}, ""),
+        (True, {"memory": 1024}, "give at least"),
+        (False, {"memory": 10240}, ""),
+        (False, {"memory": 16384}, "give at most 10240"),
+        (False, {"MaxConcurrency": 8}, "has no parameter MaxConcurrency"),
+    ],
+)
+def test_a_running_deployment_takes_what_its_machines_take(
+    client: AwsLambdaDeploymentClient,
+    stacks: deploying.Stacks,
+    *,
+    on_instances: bool,
+    given: dict[str, int],
+    words: str,
+) -> None:
+    there = {"MemorySizeMb": "4096", "TimeoutSeconds": "30"}
+    _deployed(stacks, parameters={**there, **({"MaxConcurrency": "4"} if on_instances else {})})
+    if words:
+        assert words in _refused(
+            "INVALID_PARAMETER_VALUE", client.update_deployment, "churn", config=given
+        )
+        return
+    client.update_deployment("churn", config=given)
+
+    told = {each["ParameterKey"]: each.get("ParameterValue") for each in stacks.parameters()}
+    assert told["MemorySizeMb"] == str(given["memory"])
+
+
+def test_a_build_is_not_begun_for_a_value_that_it_cannot_have(
+    client: AwsLambdaDeploymentClient, stacks: deploying.Stacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_artifact, "build_or_reuse", lambda *_: pytest.fail("built"))
+    config = {"bucket": "b", "memory": 16384}
+
+    assert "give at most 10240" in _refused(
+        "INVALID_PARAMETER_VALUE", client.create_deployment, "churn", "models:/c/1", config=config
+    )
 
 
 def test_another_flavor_than_the_packaged_one_is_refused(
