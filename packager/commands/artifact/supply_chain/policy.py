@@ -25,6 +25,8 @@ from packager.commands.artifact.supply_chain.shipped_files import (
     STORE,
     ShippedFiles,
     find_module,
+    find_owner,
+    is_left_out_unlisted,
     list_shipped,
 )
 from packager.commands.artifact.supply_chain.wheel_documents import read_documents
@@ -215,9 +217,7 @@ def _analyse(
     reasons = [ignored[each] for each in sorted(found.names & ignored.keys())]
     yours = tuple(sorted({module for each in found.names for module in named.get(each, ())}))
     found = replace(found, code=yours, code_from="you") if yours else found
-    files, unknown = _find_code(found.code, shipped, installed)
-    is_absent = bool(found.code) and not files and not unknown
-    detail = _word_code(found, files, unknown, shipped)
+    detail, is_absent = _judge_code(found, shipped, installed)
     if reasons:
         detail += f" The builder goes on with it: {reasons[0] or 'no reason was given'}."
     return replace(
@@ -229,6 +229,19 @@ def _analyse(
     )
 
 
+def _judge_code(
+    found: Vulnerability, shipped: ShippedFiles, installed: frozenset[str]
+) -> tuple[str, bool]:
+    """Say where its code is, and tell whether all of it was left out."""
+    files, unknown = _find_code(found.code, shipped, installed)
+    if found.code and not files and not unknown:
+        untold = _list_untold(found.code, shipped, installed)
+        if untold:
+            return _word_untold(found, untold), False
+        return _word_code(found, files, unknown, shipped), True
+    return _word_code(found, files, unknown, shipped), False
+
+
 def _find_code(
     code: Sequence[str], shipped: ShippedFiles, installed: frozenset[str]
 ) -> tuple[list[str], list[str]]:
@@ -236,6 +249,27 @@ def _find_code(
     files = {file for each in code for file in find_module(shipped.names, each, installed)}
     known = shipped.names | installed
     return sorted(files), [each for each in code if not find_module(known, each, known)]
+
+
+def _list_untold(
+    code: Sequence[str], shipped: ShippedFiles, installed: frozenset[str]
+) -> list[str]:
+    """List names whose code may be elsewhere in the package, or may never have been there."""
+    known = shipped.names | installed
+    untold = []
+    for each in code:
+        module, name = find_owner(each, known)
+        if is_left_out_unlisted(each, installed) or (name and shipped.may_define(module, name)):
+            untold.append(each)
+    return untold
+
+
+def _word_untold(found: Vulnerability, untold: Sequence[str]) -> str:
+    return (
+        f"{_name_some(untold)}, which {found.code_from} named, is not where it was named, and that "
+        "shows nothing: other files of the package that ship may have its code, or it cannot be "
+        "told whether it was there."
+    )
 
 
 def _word_code(

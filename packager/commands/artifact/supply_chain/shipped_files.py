@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -62,6 +62,29 @@ class ShippedFiles:
         whatever of it is no module. Empty where nothing of it ships.
         """
         return find_module(self.names, module)
+
+    def may_define(self, module: str, name: str) -> bool:
+        """Tell whether what ships of a module's package may define `name`, wherever in it.
+
+        An advisory names a function by its public path, and another module may have its code.
+        Bytecode has each name of a source as it is written there; an extension may not.
+        Raises IntegrityError where the compressed store is damaged.
+        """
+        top = module.partition(".")[0].strip("_").lower()
+        own = sorted(each for each in self.names if _is_of_package(each, top))
+        if any(each.endswith(".so") for each in own):
+            return True
+        return any(name.encode() in content for content in self._read_package(top, own))
+
+    def _read_package(self, top: str, names: Sequence[str]) -> Iterator[bytes]:
+        """Yield what ships of a package, in whatever form."""
+        for path in walk(self.root):
+            if _is_of_package(path.as_posix(), top):
+                yield (self.root / path).read_bytes()
+        if store := _open_store(self.root):
+            yield from (store.read(each) or b"" for each in names)
+        places = [place for place in _list_archived(self.root) if _is_of_package(place[0], top)]
+        yield from _read_code(self.root, places)
 
     def list_libraries(self) -> Iterator[Library]:
         """Yield each once, by path. Raises IntegrityError where the compressed store is damaged."""
@@ -139,6 +162,32 @@ def _list_files(names: frozenset[str], stem: str) -> tuple[str, ...]:
     )
 
 
+def is_left_out_unlisted(module: str, names: frozenset[str]) -> bool:
+    """Tell whether a name lies below a folder that a list names for all that was in it."""
+    stem = module.replace(".", "/")
+    return any(each.endswith("/") and stem.startswith(each) for each in names)
+
+
+def find_owner(module: str, names: frozenset[str]) -> tuple[str, str]:
+    """Return the module that a dotted name is of, and the first name inside it.
+
+    The second is empty for a module itself, the first where no part of it is one.
+    """
+    parts = module.split(".")
+    for length in range(len(parts), 0, -1):
+        if _list_files(names, "/".join(parts[:length])):
+            return ".".join(parts[:length]), next(iter(parts[length:]), "")
+    return "", parts[0]
+
+
+def _is_of_package(path: str, top: str) -> bool:
+    """Tell whether a path is of a package, or of one whose name begins alike: yaml and _yaml."""
+    if ".dist-info/" in path:
+        return False
+    own = path.partition("/")[0].partition(".")[0].strip("_").lower()
+    return bool(own) and (own.startswith(top) or top.startswith(own))
+
+
 def list_left_out(installed: Iterable[str], shipped: frozenset[str]) -> list[str]:
     """List modules that were installed and do not ship; a folder, with a slash, for all below it.
 
@@ -177,6 +226,24 @@ def _open_store(root: Path) -> CompressedStore | None:
 
 
 def _read_archived(root: Path) -> Iterator[str]:
+    return (path for path, _, _ in _list_archived(root))
+
+
+def _read_code(root: Path, places: Sequence[tuple[str, int, int]]) -> Iterator[bytes]:
+    if not places:
+        return
+    path = root / HOME / bytecode_importer.CODE_FILE
+    try:
+        with path.open("rb") as archive:
+            for _, offset, length in places:
+                archive.seek(offset)
+                yield archive.read(length)
+    except (OSError, ValueError) as error:
+        raise IntegrityError(f"{path.relative_to(root)} cannot be read: {error}") from error
+
+
+def _list_archived(root: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield each source whose bytecode is archived, with its offset and its length there."""
     path = root / HOME / bytecode_importer.INDEX
     if not path.is_file():
         return
@@ -185,7 +252,11 @@ def _read_archived(root: Path) -> Iterator[str]:
             path.read_text(encoding="utf-8")
         )
         places = list(index["modules"].values())
-        yield from (str(place[1]) for place in places if place[0] == bytecode_importer.CODE)
+        yield from (
+            (str(place[1]), int(place[2]), int(place[3]))
+            for place in places
+            if place[0] == bytecode_importer.CODE
+        )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(
             f"{path.relative_to(root)} is damaged: {error!r}. Build the artifact again."

@@ -73,6 +73,23 @@ def test_a_later_advisory_of_code_that_the_build_left_out_does_not_count(artifac
     assert (found["state"], found["justification"]) == ("not_affected", "code_not_present")
 
 
+@pytest.mark.parametrize("module", ["numpy.sub", "numpy.sub.never_was"])
+def test_a_name_below_a_folder_that_was_left_out_shows_nothing(tmp_path: Path, module: str) -> None:
+    """The artifact lists the folder for all that was in it."""
+    plan = fake_plan.plan()
+    verified = fake_plan.verified(fake_plan.tree(tmp_path / "tree", plan))
+    gone = FileRecord(PurePosixPath("numpy/sub/deep.py"), "c" * 64, 10)
+    bundle = replace(verified.bundle, staged=(*verified.bundle.staged, gone))
+    verified = replace(verified, bundle=bundle)
+    (out := tmp_path / "out").mkdir()
+    emit(package(verified, plan, out), verified, plan, out)
+    with serving_osv({"numpy": [advisory()]}) as service:
+        done = _audit(out, service.url, "--json", "--vulnerable-code", f"CVE-2026-1234={module}")
+
+    (found,) = json.loads(done.stdout)["audit"]["vulnerabilities"]
+    assert found["state"] == ("not_affected" if module == "numpy.sub" else "in_triage")
+
+
 def test_nothing_in_the_artifact_is_changed(artifact: Path) -> None:
     before = {path: path.read_bytes() for path in artifact.rglob("*") if path.is_file()}
     with serving_osv({}) as service:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -150,6 +151,35 @@ def test_code_that_ships_counts_whether_or_not_it_was_loaded(tmp_path: Path) -> 
         pytest.raises(SupplyChainError),
     ):
         _audit(tmp_path, service.url, bundle)
+
+
+@pytest.mark.parametrize(
+    ("more", "state"),
+    [
+        ({"numpy/_core.py": b"def load(path): ...\n"}, AnalysisState.IN_TRIAGE),
+        (
+            {"numpy/_core.py": b"from numpy._impl import *\n", "_numpy.so": b"\x7fELF"},
+            AnalysisState.IN_TRIAGE,
+        ),
+        ({"numpy/fast.cpython-313-x86_64-linux-gnu.so": b"\x7fELF"}, AnalysisState.IN_TRIAGE),
+        ({"numpy/_core.pyc": marshal.dumps(compile("def load(): 1", "x", "exec"))}, "in_triage"),
+        ({"numpy/_core.py": b"def save(path): ...\n"}, AnalysisState.NOT_AFFECTED),
+        ({"scipy/io.py": b"def load(path): ...\n"}, AnalysisState.NOT_AFFECTED),
+    ],
+)
+def test_a_function_may_be_defined_elsewhere_in_its_package(
+    tmp_path: Path, more: dict[str, bytes], state: str
+) -> None:
+    """An advisory names the public path: numpy.rare may only import what numpy._core has."""
+    named = advisory(affected=[{**advisory()["affected"][0], **_CODE}])
+    bundle = _bundle(tmp_path, more, left_out=("numpy/rare.py",))
+    with serving_osv({"numpy": [named]}) as service:
+        (found,) = _audit(
+            tmp_path, service.url, bundle, ignore_vulnerabilities=("CVE-2026-1234=no",)
+        ).audit.found
+
+    assert found.state == state
+    assert ("shows nothing" in found.detail) == (state == "in_triage")
 
 
 def test_you_can_name_the_code_where_the_advisory_does_not(tmp_path: Path, osv: Service) -> None:
