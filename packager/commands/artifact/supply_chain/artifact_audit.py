@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,22 +14,27 @@ from packager.commands.artifact.description import (
     read_artifact,
 )
 from packager.commands.artifact.integrity import warn_of_changes
+from packager.commands.artifact.supply_chain.licences import StatedLicence
 from packager.commands.artifact.supply_chain.policy import (
     AUDIT,
     LICENCES,
     VULNERABILITIES,
+    Licensed,
     audit_tree,
     check_options,
     judge_licences,
+    list_licences,
     list_refused,
     read_metadata,
+    word_wheel,
 )
 from packager.commands.artifact.supply_chain.records import describe_chain
 from packager.commands.artifact.supply_chain.requirers import read_requirers
 from packager.commands.artifact.supply_chain.shipped_files import LEFT_OUT
+from packager.commands.artifact.supply_chain.wheel_documents import cut_text, read_licences
 from packager.errors import ConfigurationError
 from packager.system.atomic_output import MARKER
-from packager.types import Architecture, ArtifactAudit, SupplyChainOptions
+from packager.types import Architecture, ArtifactAudit, Json, SupplyChainOptions
 
 
 def audit_artifact(folder: Path, options: SupplyChainOptions) -> ArtifactAudit:
@@ -47,7 +54,8 @@ def audit_artifact(folder: Path, options: SupplyChainOptions) -> ArtifactAudit:
     architecture: Architecture = "arm64" if report.get("architecture") == "arm64" else "x86_64"
     minor = ".".join(str(report["target"]["python"]).split(".")[:2])
     requirers = read_requirers(artifact.tree, minor, architecture)
-    refused, chain = judge_licences((), metadata, options, requirers)
+    listed = itertools.chain(list_licences((), metadata), _list_parts(artifact, metadata))
+    refused, chain = judge_licences(listed, options, requirers)
     audit = audit_tree(artifact.tree, metadata, options, _read_left_out(artifact))
     refusals = {
         LICENCES: refused,
@@ -59,6 +67,25 @@ def audit_artifact(folder: Path, options: SupplyChainOptions) -> ArtifactAudit:
         "refused": {way: each for way, each in refusals.items() if each},
         **describe_chain(replace(chain, audit=audit)),
     }
+
+
+def _list_parts(artifact: DescribedArtifact, shipped: Collection[str]) -> Iterator[Licensed]:
+    """Yield what the bill of materials has inside of each wheel, as the wheel listed it."""
+    for wheel in _list_components(artifact.read(SBOM)):
+        if wheel.get("name") in shipped:
+            inside = word_wheel(str(wheel.get("name")), cut_text(str(wheel.get("version", ""))))
+            for part in _list_components(wheel):
+                yield Licensed(
+                    name=cut_text(str(part.get("name"))),
+                    version=cut_text(str(part.get("version", ""))),
+                    licence=read_licences(part) or StatedLicence(),
+                    within=inside,
+                )
+
+
+def _list_components(told: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
+    listed = told.get("components")
+    return (each for each in (listed if isinstance(listed, list) else ()) if isinstance(each, dict))
 
 
 def _read_left_out(artifact: DescribedArtifact) -> frozenset[str]:

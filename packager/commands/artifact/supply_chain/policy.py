@@ -119,7 +119,8 @@ def hold_to_policy(
     if not options.is_audited and not options.deny_licenses:
         return SupplyChain()
     metadata = read_metadata(bundle.root)
-    refused, chain = judge_licences(bundle.documents, metadata, options, requirers)
+    listed = list_licences(bundle.documents, metadata)
+    refused, chain = judge_licences(listed, options, requirers)
     refusals = {LICENCES: refused}
     if options.is_audited:
         installed = frozenset(str(each.path) for each in bundle.staged)
@@ -330,8 +331,7 @@ def _list_idle(
 
 
 def judge_licences(
-    documents: Sequence[WheelDocument],
-    metadata: Mapping[str, Message],
+    listed: Iterable[Licensed],
     options: SupplyChainOptions,
     requirers: Mapping[str, Sequence[str]],
 ) -> tuple[list[str], SupplyChain]:
@@ -341,8 +341,8 @@ def judge_licences(
     denied = read_denied(options.deny_licenses)
     refused: list[str] = []
     unknown: list[LicenceFinding] = []
-    listed = [*_list_licences(documents, metadata)]
-    for each in listed:
+    judged = 0
+    for judged, each in enumerate(listed, start=1):  # noqa: B007 - the count of them
         finding = _judge_licence(each, denied, requirers)
         if finding is not None and finding.denied:
             refused.append(_word_denied(finding, each.licence))
@@ -356,12 +356,12 @@ def judge_licences(
             _name_some([each.package for each in unknown]),
         )
     return refused, SupplyChain(
-        denied_patterns=tuple(options.deny_licenses), judged=len(listed), unknown=tuple(unknown)
+        denied_patterns=tuple(options.deny_licenses), judged=judged, unknown=tuple(unknown)
     )
 
 
 def _judge_licence(
-    each: _Licensed, denied: DeniedLicences, requirers: Mapping[str, Sequence[str]]
+    each: Licensed, denied: DeniedLicences, requirers: Mapping[str, Sequence[str]]
 ) -> LicenceFinding | None:
     """Return what is denied, or cannot be judged; None for what is allowed.
 
@@ -382,7 +382,7 @@ def _judge_licence(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Licensed:
+class Licensed:
     """A package, or a part of a wheel, and its licence."""
 
     name: str
@@ -392,20 +392,26 @@ class _Licensed:
     """The wheel that a part is inside of, as the end of a sentence."""
 
 
-def _list_licences(
+def list_licences(
     documents: Sequence[WheelDocument], metadata: Mapping[str, Message]
-) -> Iterator[_Licensed]:
+) -> Iterator[Licensed]:
     """Yield each package that ships, and what wheels list of themselves."""
     for name, meta in metadata.items():
-        yield _Licensed(name=name, version=str(meta["Version"]), licence=read_licence(meta))
+        yield Licensed(name=name, version=str(meta["Version"]), licence=read_licence(meta))
     for folder, parts in read_documents(documents).items():
         name, _, version = folder.removesuffix(".dist-info").rpartition("-")
         if str(canonicalize_name(name)) in metadata:
             for part in parts.parts:
-                inside = f"it is inside the wheel of {canonicalize_name(name)} {version}"
-                yield _Licensed(
-                    name=part.name, version=part.version, licence=part.licence, within=inside
+                yield Licensed(
+                    name=part.name,
+                    version=part.version,
+                    licence=part.licence,
+                    within=word_wheel(name, version),
                 )
+
+
+def word_wheel(name: str, version: str) -> str:
+    return f"it is inside the wheel of {canonicalize_name(name)} {version}"
 
 
 def _name_requirers(names: Iterable[str]) -> str:

@@ -118,7 +118,7 @@ def _walk_cyclonedx(value: object, document: WheelDocument, depth: int) -> Itera
         if not isinstance(each, Mapping):
             continue
         if part := _make_part(
-            each, each.get("version"), each.get("purl"), _read_licences(each), document
+            each, each.get("version"), each.get("purl"), read_licences(each), document
         ):
             yield part
         yield from _walk_cyclonedx(each.get("components"), document, depth + 1)
@@ -177,7 +177,7 @@ def _parse_purl(value: object) -> PackageURL | None:
     return PackageURL(found.type, found.namespace, found.name, found.version, kept or None)
 
 
-def _read_licences(told: Mapping[str, object]) -> StatedLicence | None:
+def read_licences(told: Mapping[str, object]) -> StatedLicence | None:
     """Join what CycloneDX lists: each of several licences holds."""
     words: list[str] = []
     listed = told.get("licenses")

@@ -13,7 +13,7 @@ from packager import cli
 from packager.errors import SupplyChainError
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
-from packager.types import FileRecord
+from packager.types import FileRecord, WheelDocument
 from tests import fake_plan
 from tests.osv import advisory, serving_osv
 
@@ -88,6 +88,40 @@ def test_a_name_below_a_folder_that_was_left_out_shows_nothing(tmp_path: Path, m
 
     (found,) = json.loads(done.stdout)["audit"]["vulnerabilities"]
     assert found["state"] == ("not_affected" if module == "numpy.sub" else "in_triage")
+
+
+@pytest.mark.parametrize(
+    ("licence", "is_refused"),
+    [
+        ({"license": {"id": "GPL-3.0-only"}}, True),
+        ({"expression": "MIT AND GPL-3.0-or-later"}, True),
+        ({"license": {"name": "GPLv3"}}, True),
+        ({"license": {"id": "MIT"}}, False),
+        (None, False),
+    ],
+)
+def test_what_a_wheel_lists_of_itself_counts_as_in_a_build(
+    tmp_path: Path, licence: dict[str, object] | None, *, is_refused: bool
+) -> None:
+    part = {"name": "readline", "version": "8", "licenses": [licence] if licence else []}
+    listed = json.dumps({"bomFormat": "CycloneDX", "components": [part]}).encode()
+    plan = fake_plan.plan()
+    verified = fake_plan.verified(fake_plan.tree(tmp_path / "tree", plan))
+    path = PurePosixPath("numpy-2.5.5.dist-info/sboms/a.json")
+    bundle = replace(verified.bundle, documents=(WheelDocument(path, listed),))
+    verified = replace(verified, bundle=bundle)
+    (out := tmp_path / "out").mkdir()
+    emit(package(verified, plan, out), verified, plan, out)
+    with serving_osv({}) as service:
+        done = _audit(out, service.url, "--deny-license", "GPL-3.0*")
+
+    assert isinstance(done.exception, SupplyChainError) == is_refused
+    if is_refused:
+        words = str(done.exception)
+        assert "readline 8" in words
+        assert "inside the wheel of numpy 2.5.5" in words
+    else:
+        assert done.exit_code == 0
 
 
 def test_nothing_in_the_artifact_is_changed(artifact: Path) -> None:
