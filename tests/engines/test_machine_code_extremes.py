@@ -10,23 +10,25 @@ import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import AffinityPropagation, MeanShift
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
-from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_transformer
+from sklearn.ensemble import AdaBoostClassifier, GradientBoostingRegressor
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import ElasticNet, LinearRegression, Ridge
 from sklearn.multioutput import RegressorChain
 from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from packager.engines.machine_code import form
+from packager.engines.machine_code.edges import Edges
 from packager.engines.machine_code.extraction.families import extract_program
 from packager.engines.machine_code.extraction.program import UnsupportedError
 from packager.engines.machine_code.extraction.transformers import scalers
 from packager.engines.machine_code.extraction.tree_tables import round_to_float
 from packager.engines.machine_code.form import FormError, read_form
+from packager.engines.proof import test_rows
 from tests.engines import asking
 from tests.engines.libraries import compare
 from tests.engines.test_machine_code import ask, compiled, needs_compiler, write
@@ -257,3 +259,75 @@ def test_a_distance_of_which_nothing_is_left_is_refused_as_by_the_model(tmp_path
     far = table.head(8).assign(a=[1.7e308, -1.7e308, 9e307, -9e307, 1e300, 1e160, -1e160, 1e15])
     found = compare(model, table, far, "predict", tmp_path)
     assert (found.refused, found.wrong) == ("", [])
+
+
+CODES = pd.DataFrame(
+    {
+        "x": [0.25, 1.5, 4.75, 0.25, 1.5, 4.75],
+        "n": [3, 900, 3, 900, 77, 77],
+        "place": ["Rome", "Bonn", "Rome", "Bonn", "Rome", "Oslo"],
+        "kind": np.array(["a", "b", "b", "a", "a", "b"], dtype=object),
+    }
+)
+
+
+def encode_codes(numbers: list[str]) -> Any:
+    """Unknown numbers become NaN, which the estimator refuses; unknown words a number."""
+    return make_column_transformer(
+        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan), numbers),
+        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), ["place"]),
+    )
+
+
+CODERS: dict[str, Any] = {
+    "one column beside the words": encode_codes(["x"]),
+    "two columns beside the words": encode_codes(["x", "n"]),
+    "each column": OneHotEncoder(handle_unknown="error"),
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", CODERS)
+def test_a_model_that_refuses_what_is_drawn_is_proven_with_its_own_categories(
+    name: str, tmp_path: Path
+) -> None:
+    """A word that is missing is hidden behind a number that no encoder knows."""
+    model = make_pipeline(CODERS[name], AdaBoostClassifier(n_estimators=3, random_state=0))
+    model.fit(CODES, [0, 1, 0, 1, 1, 0])
+    drawn = CODES.assign(x=CODES["x"] + 0.125, n=CODES["n"] + 1, kind="c")
+    found = compare(model, drawn, CODES, "predict", tmp_path)
+    assert (found.state, found.wrong) == ("compiled", [])
+    assert found.rows > len(CODES)
+
+
+def test_categories_are_traced_back_to_their_columns() -> None:
+    """Those that two encoders of a column have in common, whatever stands between."""
+    scaled = make_pipeline(FunctionTransformer(), OrdinalEncoder())
+    other = OrdinalEncoder(categories=[["Bonn", "Rome", "Ulm"]], handle_unknown="error")
+    encoder = make_column_transformer(
+        (scaled, ["x"]), (OneHotEncoder(), ["n", "place"]), (other, ["place"])
+    )
+    table = CODES.replace({"place": {"Oslo": "Rome"}})
+    model = make_pipeline(encoder, DecisionTreeRegressor()).fit(table, table["x"])
+    kinds = ["double", "long", "string", "string"]
+    program = extract_program(model, list(table.columns), kinds, "predict")
+    known = Edges(program).known()
+    assert known == {0: [0.25, 1.5, 4.75], 1: [3.0, 77.0, 900.0], 2: ["Bonn", "Rome"]}
+
+
+def test_categories_are_drawn_into_columns_that_can_hold_them() -> None:
+    table = {
+        "i": np.zeros(50, np.int32),
+        "f": np.zeros(50, np.float32),
+        "w": np.array(["never"] * 50, object),
+        "rest": np.ones(50),
+    }
+    known: dict[str, list[str | float]] = {
+        "i": [7.0, 0.5, 3e9, float("inf")],
+        "f": [0.5, "a"],
+        "w": ["a", "b", 1.0],
+    }
+    filled = test_rows.fill_categories(table, known, np.random.default_rng(0))
+    assert [column.dtype for column in filled.values()] == [each.dtype for each in table.values()]
+    drawn = {name: set(column.tolist()) for name, column in filled.items()}
+    assert drawn == {"i": {7}, "f": {0.5}, "w": {"a", "b"}, "rest": {1.0}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any, Dict, Final, Iterable
+from typing import Any, Dict, Final, Iterable, List
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from packager.engines.machine_code.extraction.program import Program
 from packager.engines.machine_code.extraction.tables import version_of
 from packager.engines.proof import parity, test_rows
 from packager.engines.proof.inputs import Inputs
-from packager.engines.proof.model_under_test import Case
+from packager.engines.proof.model_under_test import DRAWN, Case
 from packager.engines.proof.registered import Registered
 from packager.engines.proof.test_rows import Table
 
@@ -31,8 +31,8 @@ class LibraryCase(Case):
     """Raises RefusedError where the model answers with nothing that a library could."""
 
     def __init__(self, *, program: Program, **known: Any) -> None:
-        super().__init__(hints=Edges(program), **known)
         self.program = program
+        super().__init__(hints=Edges(program), **known)
 
     def _refusals(self, row: Table) -> dict[str, list[str]]:  # noqa: ARG002 - of the base
         """Name no column: the library refuses by itself what each step of the model refuses."""
@@ -47,6 +47,12 @@ class LibraryCase(Case):
             if column.dtype.kind == "f":
                 for value in (np.finfo(column.dtype).min, np.finfo(column.dtype).max):
                     yield f"{name} is {value}", test_rows.with_value(rows, name, value)
+
+    def _list_known(self) -> Dict[str, List[str | float]]:
+        names = [each.name for each in self.inputs.columns]
+        if not names:
+            names = [str(at) for at in range(self.inputs.count)]
+        return {names[at]: values for at, values in Edges(self.program).known().items()}
 
     def _takes_null(self) -> bool:
         """One column may take what another refuses: the library refuses it by itself."""
@@ -146,7 +152,7 @@ def _tolerate(case: LibraryCase) -> tuple[float, float]:
     answers = [
         np.abs(batch.expected.astype(np.float64)).ravel()
         for batch in case.batches
-        if batch.name == "generated" and batch.expected is not None
+        if batch.name in DRAWN and batch.expected is not None
     ]
     rtol = RELATIVE
     if case.answer.dtype == np.float32:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -32,6 +32,8 @@ _NAMED: Final = (
     "skl2onnx", "statsmodels", "tensorflow", "tensorflow-cpu", "tf2onnx", "torch", "xgboost",
     "xgboost-cpu",
 )  # fmt: skip
+DRAWN: Final = ("generated", "known categories")
+"""Names of the batches of drawn rows."""
 _WIDE: Final = 1e300
 _MOST: Final = float(np.finfo(np.float64).max)
 MISSING_TEXT: Final = "\x00missing"
@@ -68,19 +70,23 @@ class Case:
         self._generated = test_rows.size(table)
         classes = getattr(model, "classes_", None)
         self.labels = method == "predict" and classes is not None and len(classes) > 0
-        bases = self._find_answered(example or table)
+        bases, filled = self._choose_bases(table, example)
         first = test_rows.take_rows(bases, slice(0, 1))
         self._refused = self._refusals(first)
         self._within = self._ends(first)
         self._refuses_none = self._refuses_empty(test_rows.take_rows(first, slice(0, 0)))
-        self._edges, self._covered = self._at_thresholds(table)
+        usual = filled or table
+        self._edges, self._covered = self._at_thresholds(usual)
         self.batches: list[Batch] = []
-        named = [("generated", table), ("threshold", self._edges), ("the example", example)]
-        for name, each in named:
+        for name, each in (
+            *zip(DRAWN, (table, filled)),
+            ("threshold", self._edges),
+            ("the example", example),
+        ):
             if each is not None and test_rows.size(each):
                 self.batches += parity.record_batches(name, each, predict)
         for count in _BATCHES:
-            part = test_rows.take_rows(table, slice(0, count))
+            part = test_rows.take_rows(usual, slice(0, count))
             self.batches += parity.record_batches(f"batch of {count}", part, predict)
         self._special = []
         for name, row in (
@@ -98,13 +104,34 @@ class Case:
         if kind not in "fiubUO" or (kind == "O" and not isinstance(self.answer.ravel()[0], str)):
             raise RefusedError(f"answers of type {self.answer.dtype}")
 
-    def _find_answered(self, table: Table) -> Table:
+    def _choose_bases(self, table: Table, example: Table | None) -> tuple[Table, Table | None]:
+        """Rows that the model answers, to change single cells of.
+
+        Also the table with known categories drawn into it, where the model refuses it as it is:
+        all that one cell decides would be hidden behind what another one is refused for.
+        """
+        drawn = self._find_answered(table)
+        filled = None
+        if drawn is None and (known := self._list_known()):
+            filled = test_rows.fill_categories(table, known, self._rng)
+            drawn = self._find_answered(filled)
+            filled = filled if drawn else None
+        saved = self._find_answered(example) if example else None
+        return saved or drawn or test_rows.take_rows(example or table, slice(0, 1)), filled
+
+    def _list_known(self) -> Mapping[str, Sequence[str | float]]:
+        """By column the categories that it may have: each word of the model's in each of text."""
+        words = sorted(each for each in self._hints.seen(self.model) if isinstance(each, str))
+        texts = [each.name for each in self.inputs.columns if each.type == "string"]
+        return dict.fromkeys(texts, words) if words else {}
+
+    def _find_answered(self, table: Table) -> Table | None:
         """The first rows that the model answers: what one answer hides, another may show."""
         count = min(test_rows.size(table), _BASES_TRIED)
         rows = [test_rows.take_rows(table, slice(at, at + 1)) for at in range(count)]
         wanted = _BASES if len(table) <= _PROBED_ALONE else 1
-        found = itertools.islice((row for row in rows if not self._refuses(row)), wanted)
-        return test_rows.join_tables(list(found) or rows[:1])
+        found = [*itertools.islice((row for row in rows if not self._refuses(row)), wanted)]
+        return test_rows.join_tables(found) if found else None
 
     def _refusals(self, row: Table) -> dict[str, list[str]]:
         """Columns in which NaN, infinity or a double beyond any float is refused."""

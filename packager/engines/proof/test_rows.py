@@ -65,6 +65,30 @@ def with_value(row: Table, name: str, value: object) -> Table:
         return {**row, name: cells.astype(dtype)}
 
 
+def fill_categories(
+    table: Table, known: Mapping[str, Sequence[str | float]], rng: np.random.Generator
+) -> Table:
+    """The same rows, with categories that are known drawn into their columns."""
+    filled = dict(table)
+    for name, values in known.items():
+        dtype = table[name].dtype
+        fitting = [each for each in values if _can_hold(dtype, each)]
+        if fitting:
+            cells = np.array(fitting, object if dtype.kind == "O" else np.float64)
+            with np.errstate(over="ignore"):
+                filled[name] = cells.astype(dtype)[rng.integers(0, len(fitting), size(table))]
+    return filled
+
+
+def _can_hold(dtype: npt.DTypeLike, value: str | float) -> bool:
+    """Tell whether a column of this dtype can have a category."""
+    kind = np.dtype(dtype).kind
+    if isinstance(value, str) or kind not in "iu":
+        return kind == "O" if isinstance(value, str) else kind == "f"
+    ends = np.iinfo(dtype)
+    return value % 1 == 0 and ends.min <= value < ends.max
+
+
 def neighbours(threshold: float, dtype: npt.DTypeLike) -> list[float]:
     """A threshold and the nearest values round it that a column of this dtype can hold."""
     if np.dtype(dtype).kind in "iu":
