@@ -31,6 +31,7 @@ from sklearn.kernel_approximation import (
     PolynomialCountSketch,
     SkewedChi2Sampler,
 )
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.manifold import Isomap, LocallyLinearEmbedding
 from sklearn.model_selection import GridSearchCV
@@ -50,7 +51,10 @@ from sklearn.utils import all_estimators
 
 from handlers.loaders.machine_code import Library
 from packager.engines import _known_classes
+from packager.engines.machine_code.extraction.estimators.linear import weigh
 from packager.engines.machine_code.extraction.program import Program, UnsupportedError
+from packager.engines.machine_code.extraction.tables import table_of, take
+from packager.engines.machine_code.form import FormError
 from tests.engines import asking, estimators
 from tests.engines.libraries import (
     COMPILER,
@@ -59,6 +63,7 @@ from tests.engines.libraries import (
     compare,
     compile_form,
     extract,
+    write_c,
 )
 
 pytestmark = [
@@ -179,6 +184,46 @@ def test_what_is_computed_in_floats_is_refused(model: Any) -> None:
 def test_outliers_of_the_training_rows_alone_are_refused() -> None:
     with pytest.raises(UnsupportedError, match="without novelty"):
         extract(LocalOutlierFactor().fit(TABLE), TABLE, "predict")
+
+
+def test_kernels_that_all_but_cancel_are_near_enough(tmp_path: Path) -> None:
+    """One lane's rounding of 300 terms was as large as what is allowed."""
+    table = pd.DataFrame(estimators.TABLE)
+    model = KernelRidge().fit(table, estimators.NUMBERS)
+    found = compare(model, table, pd.DataFrame(asking.table(100, seed=5)), "predict", tmp_path)
+    assert (found.refused, found.wrong) == ("", [])
+
+
+@pytest.mark.parametrize("lanes", [1, 8])
+def test_a_long_sum_has_as_many_lanes_as_are_given(lanes: int, tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).normal(size=301) * 1e6
+    program = Program()
+    wide = take(program, program.add_input("double"), [0] * len(weights))
+    program.set_answer(weigh(program, table_of(wide), weights, np.ones(1), lanes))
+    program.write(tmp_path)
+    ask = Library(compile_form(tmp_path), OPTIONS).run
+    whole = len(weights) // lanes * lanes
+    parts = np.zeros(lanes)
+    for each in (weights[:whole] * 1.1).reshape(-1, lanes):
+        parts += each
+    expected = 0.0
+    for term in (*parts, *(weights[whole:] * 1.1)):
+        expected += term
+    answer = ask([], {"a": np.full(1, 1.1)})[0].item()
+    assert answer == expected + 1.0
+    assert (answer == float(np.cumsum(weights * 1.1)[-1]) + 1.0) is (lanes == 1)
+
+
+@pytest.mark.parametrize("lanes", [0, -1, 65, 2.0, True, "8"])
+def test_lanes_that_are_no_number_of_them_become_no_c(lanes: Any, tmp_path: Path) -> None:
+    program = Program()
+    program.set_answer(
+        weigh(program, table_of(program.add_input("double")), np.ones(1), np.ones(1))
+    )
+    program.operations[-1]["parameters"]["lanes"] = lanes
+    program.write(tmp_path)
+    with pytest.raises(FormError, match="for lanes"):
+        write_c(tmp_path)
 
 
 def test_a_step_may_compute_with_more_than_a_stack_holds(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from packager.engines.machine_code.operations.interface import (
     check_alike,
     check_array,
     check_inputs,
+    check_whole,
     constant,
     each,
 )
 
 _NONE: Final[Mapping[str, str]] = {"nan": "", "zero": "0", "alike": "1.0 / {}"}
+_MOST_LANES: Final = 64
 _DTYPES: Final = {"double": "<f8", "float": "<f4"}
 
 
@@ -28,14 +30,24 @@ def _check_weigh(step: Step) -> None:
     dtype = _DTYPES[step.kind]
     check_array(step, "weights", step.width * step.inputs[0].width, dtype)
     check_array(step, "offsets", step.width, dtype)
+    if "lanes" in step.parameters:
+        check_whole(step, "lanes", 1, _MOST_LANES + 1)
 
 
 def _write_weigh(step: Step) -> Iterable[str]:
-    source = step.inputs[0]
+    """One sum in the columns' order, or so many lanes side by side, as a BLAS has long sums."""
+    source, kind, lanes = step.inputs[0], step.kind, step.parameters.get("lanes", 1)
+    term = f"{block(source)}[{{0}}] * weight[{{0}}]"
     yield f"for (int64_t k = 0; k < {step.width}; k++) {{"
-    yield f"  const {step.kind} *weight = {constant(step, 'weights')} + k * {source.width};"
-    yield f"  {step.kind} sum = 0;"
-    yield f"  for (int64_t i = 0; i < {source.width}; i++) sum += {block(source)}[i] * weight[i];"
+    yield f"  const {kind} *weight = {constant(step, 'weights')} + k * {source.width};"
+    yield f"  {kind} sum = 0;"
+    yield "  int64_t i = 0;"
+    if lanes > 1:
+        yield f"  {kind} sums[{lanes}] = {{0}};"
+        yield f"  for (; i + {lanes} <= {source.width}; i += {lanes})"
+        yield f"    for (int64_t j = 0; j < {lanes}; j++) sums[j] += {term.format('i + j')};"
+        yield f"  for (int64_t j = 0; j < {lanes}; j++) sum += sums[j];"
+    yield f"  for (; i < {source.width}; i++) sum += {term.format('i')};"
     yield f"  {block(step)}[k] = sum + {constant(step, 'offsets')}[k];"
     yield "}"
 

@@ -29,6 +29,9 @@ from packager.engines.machine_code.extraction.tables import (
     take,
 )
 
+_LANES = 8
+"""A BLAS adds in 4 to 32, by the processor."""
+
 
 def _compute(program: Program, table: Table, points: Array, kernel: Fitted, model: Fitted) -> Block:
     """Kernels whose settings default as those of `sklearn.metrics.pairwise` do."""
@@ -44,11 +47,17 @@ def _compute(program: Program, table: Table, points: Array, kernel: Fitted, mode
     return compute_kernels(program, table, points, name, settings)
 
 
+def _weigh_kernels(program: Program, kernels: Block, weights: Array) -> Block:
+    """Sums over the rows of training: the rounding of one lane would grow with their number."""
+    weights = np.atleast_2d(weights)
+    return weigh(program, table_of(kernels), weights, np.zeros(len(weights)), _LANES)
+
+
 @index.reads(ESTIMATORS, "sklearn.KernelRidge")
 def estimate_ridge(model: Fitted, program: Program, table: Table) -> Answer:
     kernels = _compute(program, table, model.X_fit_, model.kernel, model)
     weights = np.atleast_2d(np.asarray(model.dual_coef_).T)
-    return Answer(weigh(program, table_of(kernels), weights, np.zeros(len(weights))))
+    return Answer(_weigh_kernels(program, kernels, weights))
 
 
 @index.reads(TRANSFORMERS, "sklearn.KernelPCA")
@@ -69,7 +78,7 @@ def project_centered(model: Fitted, program: Program, kernels: Block) -> Table:
     some = np.flatnonzero(values)
     weights = np.zeros_like(model.eigenvectors_)
     weights[:, some] = model.eigenvectors_[:, some] / np.sqrt(values[some])
-    return table_of(weigh(program, table_of(moved), weights.T, np.zeros(weights.shape[1])))
+    return table_of(_weigh_kernels(program, moved, weights.T))
 
 
 @index.reads(TRANSFORMERS, "sklearn.Nystroem")
@@ -78,8 +87,7 @@ def approximate_kernels(model: Fitted, program: Program, table: Table) -> Table:
     if model.kernel_params:
         raise UnsupportedError("a Nystroem with kernel_params")
     kernels = _compute(program, table, model.components_, model.kernel, model)
-    weights = np.asarray(model.normalization_)
-    return table_of(weigh(program, table_of(kernels), weights, np.zeros(len(weights))))
+    return table_of(_weigh_kernels(program, kernels, np.asarray(model.normalization_)))
 
 
 @index.reads(ESTIMATORS, "sklearn.LabelPropagation", "sklearn.LabelSpreading")
@@ -88,8 +96,7 @@ def estimate_spread_labels(model: Fitted, program: Program, table: Table) -> Ans
         raise UnsupportedError(f"labels spread by the kernel {model.kernel!r}")
     settings = (float(model.gamma), 0.0, 1)
     kernels = compute_kernels(program, table, model.X_, "rbf", settings)
-    weights = np.asarray(model.label_distributions_).T
-    sums = weigh(program, table_of(kernels), weights, np.zeros(len(weights)))
+    sums = _weigh_kernels(program, kernels, np.asarray(model.label_distributions_).T)
     shares = share(program, sums, "nan")
     return Answer(shares, program.add("argmax", [shares], "int64", 1))
 
@@ -126,7 +133,7 @@ def estimate_process(model: Fitted, program: Program, table: Table) -> Answer:
     factor, _noise, kernels = compute_gaussian(model, program, table)
     alpha = np.asarray(model.alpha_, np.float64)
     weights = factor * alpha.reshape(len(model.X_train_), -1).T
-    sums = weigh(program, table_of(kernels), weights, np.zeros(len(weights)))
+    sums = _weigh_kernels(program, kernels, weights)
     scaled = compute(program, sums, "*", np.ravel(model._y_train_std))
     return Answer(compute(program, scaled, "+", np.ravel(model._y_train_mean)))
 
@@ -145,10 +152,10 @@ def estimate_classes_of_process(model: Fitted, program: Program, table: Table) -
 def estimate_latent_share(model: Fitted, program: Program, table: Table) -> Answer:
     """The latent mean's sign, and its logistic function's mean over the latent variance."""
     factor, noise, kernels = compute_gaussian(model, program, table)
-    some = table_of(compute(program, kernels, "*", np.float64(factor)))
-    mean = weigh(program, some, np.asarray(model.y_train_ - model.pi_, np.float64), np.zeros(1))
+    some = compute(program, kernels, "*", np.float64(factor))
+    mean = _weigh_kernels(program, some, np.asarray(model.y_train_ - model.pi_, np.float64))
     inverse = np.linalg.inv(np.asarray(model.L_)) * np.asarray(model.W_sr_)
-    apart = weigh(program, some, inverse, np.zeros(len(inverse)))
+    apart = _weigh_kernels(program, some, inverse)
     squares = apply(program, "square", apart)
     sums = program.add("norm", [squares], "double", 1, how="sum", least=np.zeros(1))
     rest = apply(program, "negative", compute(program, sums, "-", np.float64(factor + noise)))

@@ -17,8 +17,8 @@ from packager.engines.machine_code.extraction.tables import (
 )
 
 
-def weigh(program: Program, table: Table, weights: Array, offsets: Array) -> Block:
-    """Sums of the columns by weights, one for each row of these."""
+def weigh(program: Program, table: Table, weights: Array, offsets: Array, lanes: int = 1) -> Block:
+    """Sums of the columns by weights, one for each row of these, in so many parts side by side."""
     weights = np.atleast_2d(np.asarray(weights))
     block = as_numbers(program, table, ("double", "float"))
     if block.kind == "float" and weights.dtype != np.float32:
@@ -34,6 +34,7 @@ def weigh(program: Program, table: Table, weights: Array, offsets: Array) -> Blo
         len(weights),
         weights=constants(weights, kind).ravel(),
         offsets=constants(offsets, kind),
+        **({"lanes": lanes} if lanes > 1 else {}),
     )
 
 
