@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import ctypes
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from handlers.loaders import _libraries
+from handlers.loaders import _libraries, _threads
 from handlers.loaders.machine_code import Library
 from packager.engines.machine_code import extraction
 from packager.engines.machine_code.extraction.families import extract_program
@@ -424,3 +425,26 @@ def test_a_forest_of_several_threads_is_held_to_one_while_it_is_compared(tmp_pat
     assert "refused" not in found
     (candidate,) = found["evidence"]["candidates"]
     assert candidate["max_abs_error"] == 0.0
+
+
+_TELLING = """
+import sys, mlflow.pyfunc, threadpoolctl
+from packager.engines.machine_code import worker
+from packager.engines.proof.inputs import RefusedError
+
+def tell(*given, **more):
+    raise RefusedError(str([each["num_threads"] for each in threadpoolctl.threadpool_info()]))
+
+mlflow.pyfunc.load_model = tell
+worker.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+def test_a_library_is_compared_with_sums_of_one_thread(tmp_path: Path) -> None:
+    """However many this machine has: the replay's answers are recorded with one."""
+    given = {**os.environ, **dict.fromkeys(_threads.VARIABLES, "3")}
+    command = (sys.executable, "-c", _TELLING, tmp_path, tmp_path)
+    subprocess.run(command, check=True, capture_output=True, env=given)
+    (told,) = json.loads((tmp_path / "result.json").read_text())["refused"]
+    assert set(ast.literal_eval(told)) == {1}

@@ -39,10 +39,12 @@ _TENSORS: Final = {
 def main(argv: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     warnings.simplefilter("ignore")
+    # a sum has the order of one thread, as where the booted artifact is compared
+    _threads.limit_libraries()
     folder, out, *proof = (Path(each) for each in argv)
     try:
         registered = Registered(mlflow.pyfunc.load_model(str(folder), suppress_warnings=True))
-        _threads.limit_model(registered.model)  # a library's sums have the order of one thread
+        _threads.limit_model(registered.model)
         program = read_program(registered)
         if not proof:
             program.write(out)
