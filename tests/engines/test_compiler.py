@@ -10,8 +10,10 @@ from typing import Any
 import lightgbm
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 import xgboost
+from mlflow.models import infer_signature
 from onnx import numpy_helper
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -273,3 +275,25 @@ def test_categories_that_an_encoder_has_seen_are_asked_for() -> None:
     }
     assert {("a", 3.0), ("a", 7.0), ("a", 8.0), ("a", 2.0), ("a", np.inf)} <= asked
     assert {("b", "word"), ("b", None), ("b", ""), ("c", True), ("c", False)} <= asked
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_forest_of_several_threads_is_held_to_one_while_it_is_compared(tmp_path: Path) -> None:
+    """Its trees are added in the order in which threads end: no graph adds them so."""
+    worker = pytest.importorskip("packager.engines.onnx.worker")
+    table, out = pd.DataFrame(TABLE), tmp_path / "out"
+    model = RandomForestRegressor(60, n_jobs=2, random_state=0).fit(table, NUMBERS)
+    worker.mlflow.sklearn.save_model(
+        model, tmp_path / "model", serialization_format="cloudpickle",
+        signature=infer_signature(table, model.predict(table)), pip_requirements=[],
+    )  # fmt: skip
+    out.mkdir()
+    rows = {name: column.tolist() for name, column in TABLE.items()}
+    wanted = {"table": rows, "example": None, "rtol": 1e-5, "atol": 1e-6, "seed": 0}
+    found = worker.run(tmp_path / "model", wanted, out)
+    assert "refused" not in found
+    (first, *_) = found["evidence"]["candidates"]
+    assert (first["name"], first["exact"]) == ("double, trees", True)
+    assert "refused" not in first
+    assert first["max_abs_error"] == 0.0

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import mlflow.pyfunc
 
+from handlers.loaders import _threads
 from packager.engines.onnx.families import family_of
 from packager.engines.onnx.graph_under_test import GraphCase
 from packager.engines.onnx.selection import prove
@@ -27,6 +28,8 @@ from packager.engines.proof.registered import Registered
 
 MEMORY_BYTES: Final = 16 << 30
 """Of address space: a converter that runs away is stopped."""
+_NETWORKS: Final = frozenset({"mlflow.pytorch", "mlflow.tensorflow"})
+"""Loaders of models that are compared within a tolerance alone, and take long."""
 
 
 def main(argv: list[str]) -> int:
@@ -42,6 +45,9 @@ def run(folder: Path, wanted: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """`options`, `adversarial` and `evidence` of what was proven, or why all was `refused`."""
     try:
         registered = Registered(mlflow.pyfunc.load_model(str(folder), suppress_warnings=True))
+        if registered.loader_module not in _NETWORKS:
+            # a forest adds its trees in the order in which its threads end
+            _threads.limit_model(registered.model)
         family = family_of(registered.model, registered.loader_module)
         case = GraphCase(
             predict=registered.predict,
