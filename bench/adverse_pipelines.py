@@ -169,6 +169,8 @@ def _compare(asked: Asked, feeds: Mapping[str, Array]) -> Iterator[str]:
     words = {expected.dtype.kind, answer.dtype.kind} <= set("UO")
     if expected.dtype != answer.dtype and not words:
         yield f"dtype {answer.dtype} for {expected.dtype}"
+    if not rows:
+        return
     wrong = np.flatnonzero(~_find_same(asked, expected, answer).reshape(rows, -1).all(axis=1))
     if len(wrong):
         at = int(wrong[0])
