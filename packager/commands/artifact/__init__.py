@@ -37,6 +37,11 @@ class Built:
 def read(folder: Path) -> Built:
     """Raises ModelFormatError where `folder` holds no artifact that can be read."""
     folder = folder.absolute()
+    if _is_absent(folder / atomic_output.MARKER):
+        raise ModelFormatError(
+            f"{folder} is not an artifact: it has no {atomic_output.MARKER}. Name the folder that "
+            "a build made."
+        )
     try:
         report = read_json(folder / atomic_output.MARKER)
         built = Built(
@@ -60,6 +65,17 @@ def read(folder: Path) -> Built:
             "of yours. Copy the whole folder of the artifact."
         )
     return built
+
+
+def _is_absent(path: Path) -> bool:
+    """Tell whether it is known that there is no such file."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def check_interface(built: Built) -> None:

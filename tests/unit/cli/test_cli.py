@@ -250,12 +250,14 @@ def test_any_other_failure_of_the_system_is_a_fault_of_ours(
         cli.main()
 
 
-def test_a_folder_that_is_no_artifact_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [".", "chrun"])
+def test_a_folder_that_is_no_artifact_is_refused(tmp_path: Path, name: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "packager", "invoke", tmp_path],
+        [sys.executable, "-m", "packager", "invoke", tmp_path / name],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
     assert done.returncode == 5
-    assert "is not an artifact" in done.stderr
+    assert "is not an artifact: it has no report.json" in done.stderr
+    assert "Name the folder that a build made." in done.stderr
     assert "Traceback" not in done.stderr
