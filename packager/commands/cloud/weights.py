@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -144,9 +145,11 @@ def _upload(file: _File, store: Client, bucket: str, key: str) -> int:
         for number, first in enumerate(range(0, file.size_bytes, _PART_BYTES), 1):
             size = min(_PART_BYTES, file.size_bytes - first)
             digest = there.get((number, size))
-            if digest is None:
-                opened.seek(first)
-                body = opened.read(size)
+            opened.seek(first)
+            body = opened.read(size)
+            # a part of somebody else's, or of a key of KMS, whose ETag is no MD5, is sent again
+            md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
+            if digest is None or digest.strip('"') != md5:
                 # a checksum of the SDK's own goes with it, which S3 holds the part to
                 digest = store.upload_part(**where, UploadId=upload, PartNumber=number, Body=body)[
                     "ETag"
@@ -162,7 +165,7 @@ def _find_begun(
 ) -> tuple[str, dict[tuple[int, int], str]]:
     """The latest upload of this object that was begun and not ended, and its parts; else a new one.
 
-    The key is the file's sha256, so its parts are this file's where they were cut alike.
+    Anybody who may write there can have begun it: a part is taken only by its content.
     """
     found = store.list_multipart_uploads(Bucket=where["Bucket"], Prefix=where["Key"])
     begun = [each for each in found.get("Uploads", ()) if each["Key"] == where["Key"]]

@@ -91,6 +91,20 @@ def test_an_interrupted_upload_goes_on(
     assert not bucket.list_multipart_uploads(Bucket="data").get("Uploads")
 
 
+def test_a_part_of_something_else_is_sent_again(
+    bucket: Any, artifact: Path, contents: dict[str, bytes]
+) -> None:
+    content = contents["model.pkl"]
+    where = {"Bucket": "data", "Key": _key(content)}
+    upload = bucket.create_multipart_upload(**where)["UploadId"]
+    bucket.upload_part(**where, UploadId=upload, PartNumber=1, Body=b"?" * PART)
+
+    found = push_weights(artifact, WHERE)
+
+    assert found["files"][0]["sent_bytes"] == len(content)
+    assert bucket.get_object(**where)["Body"].read() == content
+
+
 def test_an_object_of_something_else_is_replaced(
     bucket: Any, artifact: Path, contents: dict[str, bytes]
 ) -> None:
