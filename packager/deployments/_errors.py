@@ -22,6 +22,7 @@ from packager.errors import (
     PlanError,
     RegistryUnavailableError,
     StorageError,
+    SupplyChainError,
     UnprovenError,
     VerificationError,
 )
@@ -36,6 +37,7 @@ _OURS: Final[tuple[tuple[type[PackagerError], str], ...]] = (
     (IntegrityError, "INVALID_PARAMETER_VALUE"),
     (AttestationError, "PERMISSION_DENIED"),
     (UnprovenError, "INVALID_STATE"),
+    (SupplyChainError, "INVALID_STATE"),
     (StorageError, "RESOURCE_EXHAUSTED"),
 )
 # exceptions of the SDK that are no answer of a service; looked up among what was imported

@@ -441,6 +441,7 @@ def test_an_answer_without_predictions_is_an_error(payload: bytes) -> None:
             "INVALID_STATE",
             "differs",
         ),
+        (errors.SupplyChainError({"Do that.": ["x has X-1"]}), "INVALID_STATE", "x has X-1"),
         (errors.UnprovenError("x"), "INVALID_STATE", "-C some_name=VALUE"),
         (errors.ToolError("x"), "INTERNAL_ERROR", "x"),
         (deploying.refusal("AccessDenied"), "PERMISSION_DENIED", "the right to manage"),
