@@ -113,8 +113,8 @@ def test_the_parameters_are_those_that_a_template_declares(tmp_path: Path) -> No
 
     assert {"MemorySizeMb", "SnapStart", "HttpAuth", "AlarmTopicArn"} <= set(known)
     # these are there where there is a baseline, a rollout, and weights outside of the function
-    weights = {name for name in known if name.startswith("Weights")}
-    assert len(weights) == 4
+    weights = {name for name in known if name.startswith(("Weights", "Former"))}
+    assert len(weights) == 6
     for name in set(known) - {"DriftPsiAlarm", "Rollout"} - weights:
         assert any(f"\n  {name}:\n" in text for text in texts), name
     assert all(spec["Description"] for spec in known.values())
