@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from packager import facts
-from packager.types import Device, InfrastructureTool, Runtime, Target
+from packager.types import Device, InfrastructureTool, Instances, Runtime, Target
 
 _INIT_SECONDS: Final = 900.0
 """https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances-execution-environment.html"""
@@ -28,13 +28,14 @@ def adapt_target(target: Target, device: Device, facts_dir: Path | None = None) 
     least = facts.read_minor(found.python)
     runtimes = [each for each in target.runtimes if facts.read_minor(each.python_minor) >= least]
     on_gpu = is_image and device is Device.CUDA
+    cpu_mb = _choose_gib_per_vcpu(found, on_gpu=on_gpu) * 1024
     program = target.program
     return replace(
         target,
         limits=replace(
             target.limits,
-            memory_mb=found.memory_mb,
-            whole_cpu_mb=found.memory_gib_per_vcpu[0] * 1024,
+            memory_mb=(max(found.memory_mb[0], cpu_mb), found.memory_mb[1]),
+            whole_cpu_mb=cpu_mb,
             timeout_seconds=found.timeout_seconds,
             init_seconds=_INIT_SECONDS,
             source=found.source,
@@ -50,6 +51,12 @@ def adapt_target(target: Target, device: Device, facts_dir: Path | None = None) 
             devices=(Device.CPU, Device.CUDA) if is_image else (Device.CPU,),
         ),
     )
+
+
+def _choose_gib_per_vcpu(found: Instances, *, on_gpu: bool) -> int:
+    """Choose the memory that comes with a vCPU: instances with a GPU have twice the least."""
+    least, _ = found.memory_gib_per_vcpu
+    return least * 2 if on_gpu else least
 
 
 def _adapt_runtime(runtime: Runtime, *, on_gpu: bool) -> Runtime:

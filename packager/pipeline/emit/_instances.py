@@ -15,9 +15,8 @@ from packager.types import BuildPlan, Check, ColdStart, Device, Finding, Instanc
 _HEADROOM: Final = 1.3
 _MB: Final = 1 << 20
 _GB: Final = 1 << 30
-_UNMEASURED_MB: Final = 1024
-_STEP_MB: Final = 2048
-"""A vCPU at the least memory that comes with one: a size in such steps is whole vCPUs."""
+UNMEASURED_MB: Final = 1024
+"""Taken for a process that could not be run here."""
 _ON_GPU: Final = 1
 """Processes that share a GPU, where nobody says otherwise: each has a copy of the model there."""
 _CONTEXT_GB: Final = 1.0
@@ -34,6 +33,8 @@ class InstanceSizing:
     accelerator_gb: int
     """Memory of the GPU; 0 without one."""
     accelerator_reason: str
+    memory_gib_per_vcpu: int
+    """Memory that comes with a vCPU."""
 
 
 def size_instances(plan: BuildPlan, measured: ColdStart | None) -> InstanceSizing | None:
@@ -51,6 +52,7 @@ def size_instances(plan: BuildPlan, measured: ColdStart | None) -> InstanceSizin
         concurrency_reason=why,
         accelerator_gb=accelerator,
         accelerator_reason=reason,
+        memory_gib_per_vcpu=plan.target.limits.whole_cpu_mb // 1024,
     )
 
 
@@ -70,12 +72,13 @@ def _choose_concurrency(
 
 def choose_shared_memory(plan: BuildPlan, peak_mb: int, processes: int) -> tuple[int, str]:
     """Choose the memory of an environment with so many processes, and say why."""
-    low, high = plan.target.limits.memory_mb
+    (low, high), step = plan.target.limits.memory_mb, plan.target.limits.whole_cpu_mb
     need = math.ceil(peak_mb * _HEADROOM) * processes
-    memory = max(low, min(high, math.ceil(need / _STEP_MB) * _STEP_MB))
+    memory = max(low, min(high, math.ceil(need / step) * step))
+    many = f"for {processes} of them, " if processes > 1 else ""
     return memory, (
-        f"one process used {peak_mb} MB at most; {processes} of them, and {_HEADROOM - 1:.0%} "
-        f"more, in steps of {_STEP_MB} MB, which is one vCPU each"
+        f"one process used {peak_mb} MB at most; {many}{_HEADROOM - 1:.0%} more, in steps of "
+        f"{step} MB, which is one vCPU each"
     )
 
 
@@ -99,12 +102,12 @@ def _choose_accelerator(plan: BuildPlan, instances: Instances, processes: int) -
         raise VerificationError([finding])
     return min(fitting), (
         f"the model's files have {weights:,} bytes; {_HEADROOM - 1:.0%} more and "
-        f"{_CONTEXT_GB:g} GB of CUDA's own for each of {processes} processes"
+        f"{_CONTEXT_GB:g} GB of CUDA's own for each process, of which there is {processes} at once"
     )
 
 
 def _estimate_process(measured: ColdStart | None) -> int:
     """Estimate the MB of one process."""
     if measured is None:
-        return _UNMEASURED_MB
+        return UNMEASURED_MB
     return max(1, math.ceil(math.ceil(measured.peak_rss_bytes / _MB) * _HEADROOM))

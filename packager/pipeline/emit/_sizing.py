@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from packager.errors import ConfigurationError, VerificationError
 from packager.pipeline.emit._instances import (
+    UNMEASURED_MB,
     InstanceSizing,
     choose_shared_memory,
     size_instances,
@@ -70,6 +71,12 @@ def _memory(
                 f"--memory {asked} MB cannot be had: {plan.target.name} gives {low} to {high} MB."
             )
         return asked, "as asked for"
+    if measured is None and shared is not None:
+        memory, _ = choose_shared_memory(plan, UNMEASURED_MB, shared.concurrency)
+        return memory, (
+            f"{UNMEASURED_MB} MB and {_HEADROOM - 1:.0%} more for each process: a usual value, as "
+            "the artifact could not be run here and nothing was measured"
+        )
     if measured is None:
         memory = _choose_memory(plan.target.limits, _UNMEASURED_MB)
         return memory, "a usual value: the artifact could not be run here, so nothing was measured"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -254,3 +255,52 @@ def test_a_process_of_several_has_one_thread() -> None:
     told = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "10240"}
 
     assert _sessions.threads({**told, "AWS_LAMBDA_MAX_CONCURRENCY": "16"}) == 1
+
+
+def test_memory_is_whole_vcpus_of_what_comes_with_one(out: Path, on_gpu: Path) -> None:
+    for folder, gib in ((out, 2), (on_gpu, 4)):
+        parameters = sam.parse((folder / "template.yaml").read_text("utf-8"))["Parameters"]
+        memory = parameters["MemorySizeMb"]
+
+        assert parameters["MemoryGibPerVcpu"]["Default"] == gib
+        assert memory["Default"] % (gib * 1024) == 0
+        assert memory["MinValue"] >= gib * 1024
+        vcpus = memory["Default"] // (gib * 1024)
+        kept = parameters["MinEnvironments"]["Default"]
+        assert parameters["MaxVcpus"]["Default"] >= 2 * vcpus * kept
+
+
+def test_what_was_not_measured_has_a_usual_process_for_each_request() -> None:
+    sizing = size(fake_plan.plan_on_instances(), fake_plan.evidence(cold_start=None))
+
+    assert sizing.instances is not None
+    assert sizing.memory_mb >= 1024 * sizing.instances.concurrency
+    assert "nothing was measured" in sizing.memory_reason
+
+
+def test_a_version_s_description_has_room_for_the_longest_values(out: Path, on_gpu: Path) -> None:
+    longest = {
+        "MemorySizeMb": "32768",
+        "TimeoutSeconds": "5400",
+        "LogLevel": "CRITICAL",
+        "Tracing": "PassThrough",
+        "EphemeralStorageMb": "32768",
+        "MaxConcurrency": "1600",
+        "MemoryGibPerVcpu": "8",
+        "MinEnvironments": "15000",
+        "MaxEnvironments": "15000",
+        "AcceleratorMemoryGb": "48",
+        "Path": f", path {'0' * 60}",
+        "Provider": f", {'0' * 79}",
+        "Key": f", {'0' * 8}",
+    }
+    for folder in (out, on_gpu):
+        template = sam.parse((folder / "template.yaml").read_text("utf-8"))
+        text, parts = template["Resources"]["Function"]["Properties"]["VersionDescription"][
+            "Fn::Sub"
+        ]
+        named = set(re.findall(r"\$\{(\w+)\}", text))
+        assert parts.keys() <= named <= longest.keys()
+        for name in named:
+            text = text.replace(f"${{{name}}}", longest[name])
+        assert len(text) <= 256
