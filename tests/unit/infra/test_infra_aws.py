@@ -265,6 +265,15 @@ def test_every_service_that_is_handed_a_role_may_be_handed_it(
     assert set(passed["Condition"]["StringEquals"]["iam:PassedToService"]) == services
 
 
+def test_functions_are_put_on_providers_of_the_prefix_and_the_one_that_is_named() -> None:
+    (used,) = [e for e in _statements("ExecutionRole") if e["Sid"] == "ProvidersUsed"]
+    where = json.dumps(used["Resource"])
+
+    assert "capacity-provider:${StackPrefix}*" in where
+    assert "capacity-provider:${CapacityProvider}" in where
+    assert "capacity-provider:*" not in where
+
+
 def test_what_is_named_by_the_stack_is_granted_by_its_prefix() -> None:
     limited = {
         each["Sid"]: json.dumps(each["Resource"])
@@ -284,7 +293,7 @@ _OPEN: Final = {
     "Networks": "EC2 has no narrower resource",
     "Keys": "limited by the service that asks",
     "Signing": "a configuration has an id that nobody chooses",
-    "ProvidersUsed": "a provider may have been there before",
+    "ProviderRole": "AWS's own",
     "Warm": "Application Auto Scaling has an id that nobody chooses",
     "WarmRole": "AWS's own",
     "Subscriptions": "the topic was there before",
