@@ -19,12 +19,15 @@ from packager.commands.artifact.integrity import list_problems, verify_artifact
 from packager.commands.artifact.template_environment import read_environment
 from packager.errors import ConfigurationError, PlanError, VerificationError
 from packager.pipeline import sizes
-from packager.pipeline.emit import emit
+from packager.pipeline.emit import _render_templates, emit
+from packager.pipeline.emit._context import context
+from packager.pipeline.emit._sizing import size
 from packager.pipeline.package import package
 from packager.pipeline.plan import _checks
 from packager.pipeline.slim.storing.outside_weights import move_out
 from packager.pipeline.verify import budget
 from packager.types import (
+    Artifact,
     BuildPlan,
     Bundle,
     Compute,
@@ -340,6 +343,36 @@ def test_versions_that_still_serve_keep_their_right_to_the_weights(
     assert not re.fullmatch(template["Parameters"][former]["AllowedPattern"], f"{value}/*")
 
 
+@pytest.mark.parametrize("weights", [Weights.PACKAGE, Weights.FETCH, Weights.MOUNT])
+def test_the_page_tells_each_right_to_the_weights(tmp_path: Path, weights: Weights) -> None:
+    _, template = _read_template(tmp_path, weights, Front.NONE)
+    page = (tmp_path / "out" / "README.md").read_text()
+    told = page.partition("## What it may do")[2].partition("\n## ")[0]
+    policies = template["Resources"]["Role"]["Properties"]["Policies"]
+    rights = {
+        name
+        for name in _list_parameters(policies, template)
+        if "Weights" in name or "Former" in name
+    }
+
+    assert set(re.findall(r"(?:Weights|Former)\w+", told)) == rights
+    assert ("needs no network" in told) is (weights is Weights.PACKAGE)
+    assert ("reads no bucket" in told) is (weights is Weights.PACKAGE)
+    assert ("| `weights/` |" in page) is (weights is not Weights.PACKAGE)
+    assert ("DescribeMountTargets" in page) is (weights is Weights.MOUNT)
+
+
+def test_the_page_deploys_with_the_tmp_that_larger_weights_need(tmp_path: Path) -> None:
+    plan = _plan(Weights.FETCH)
+    bundle = move_out(_bundle(tmp_path, plan), plan)
+    large = tuple(replace(each, size_bytes=400 << 20) for each in bundle.weights)
+    tmp_mb = sizes.choose_tmp_mb(replace(bundle, weights=large), plan)
+    text = _render_page(replace(bundle, weights=large), plan)
+
+    assert f"WeightsBucket=YOUR_BUCKET EphemeralStorageMb={tmp_mb} SnapStart=None\n" in text
+    assert text.count("sam deploy --guided") == 1
+
+
 def test_a_long_name_leaves_room_for_its_prefix(tmp_path: Path) -> None:
     plan = replace(_plan(Weights.FETCH), model=fake_plan.model("m" * 200))
     prefix = sam.parse((_build(tmp_path, plan) / "template.yaml").read_text())["Parameters"][
@@ -347,6 +380,20 @@ def test_a_long_name_leaves_room_for_its_prefix(tmp_path: Path) -> None:
     ]
     assert len(prefix["Default"]) <= prefix["MaxLength"]
     assert re.fullmatch(prefix["AllowedPattern"], prefix["Default"])
+
+
+def _render_page(bundle: Bundle, plan: BuildPlan) -> str:
+    folder = Path("/build/out/function")
+    artifact = Artifact(
+        path=folder.with_suffix(".zip"),
+        folder=folder,
+        sha256=fake_plan.DIGEST,
+        size_bytes=1,
+        unzipped_bytes=1,
+    )
+    verified = VerifiedBundle(bundle=bundle, evidence=fake_plan.EVIDENCE)
+    values = context(artifact, verified, plan, size(plan, verified.evidence))
+    return _render_templates(plan, values)["README.md"]
 
 
 def _read_template(
