@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from handlers.importer import bytecode_importer
+from handlers.loaders.weights.download import SPARE_BYTES, STEP_MB
 from packager.types import BuildPlan, Bundle, FileRecord, Runtime, Target, Weights
 
 SHOWN: Final = 10
@@ -15,9 +16,6 @@ REST: Final = "other files"
 LEAST_WEIGHT_BYTES: Final = 1 << 20
 """A smaller file costs a start more as a request than as a part of the zip."""
 _MB: Final = 1 << 20
-_TMP_STEP_MB: Final = 64
-_TMP_SPARE_BYTES: Final = 128 << 20
-"""Of /tmp, beside weights: the model's small files, and what its code writes."""
 _MODEL: Final = PurePosixPath("model")
 _CODE: Final = (".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".whl", ".egg", ".zip", ".jar")
 _ELF: Final = b"\x7fELF"
@@ -125,8 +123,9 @@ def choose_tmp_mb(bundle: Bundle, plan: BuildPlan) -> int:
     own = plan.target.limits.tmp_bytes // _MB
     if not bundle.weights or plan.request.target.weights is Weights.MOUNT:
         return own
-    steps = -(-(bundle.weights_bytes + _TMP_SPARE_BYTES) // (_TMP_STEP_MB * _MB))
-    return max(own, steps * _TMP_STEP_MB)
+    outside = sum({file.sha256: file.size_bytes for file in bundle.weights}.values())
+    steps = -(-(outside + SPARE_BYTES) // (STEP_MB * _MB))
+    return max(own, steps * STEP_MB)
 
 
 def estimate_fetch_seconds(bundle: Bundle, plan: BuildPlan) -> float:

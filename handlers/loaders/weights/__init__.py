@@ -11,8 +11,10 @@ Nothing of this is imported where the manifest lists none.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import stat
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -22,6 +24,10 @@ from handlers.manifest import Manifest
 VARIABLE = "PACKAGER_WEIGHTS"
 _FOLDER = "packager-weights"
 _MB = 1_000_000
+_COPIED_BYTES = 1 << 20
+"""A larger file that is no weight is linked to: /tmp has room for small ones."""
+_HELD: list[int] = []
+"""Locks on this process's own folders: they go when it ends, and tell others that it has."""
 
 
 class WeightsError(Exception):
@@ -45,6 +51,8 @@ def place_weights(manifest: Manifest, folder: Path) -> Manifest:
     weights = read_weights(manifest)
     address = os.environ.get(VARIABLE, "")
     own = Path(os.environ.get("TMPDIR") or "/tmp") / _FOLDER  # noqa: S108 - the platform's own
+    if address.startswith(("s3://", "/")):
+        _make_own_folder(own)
     if address.startswith("s3://"):
         from handlers.loaders.weights.download import fetch_all
         from handlers.loaders.weights.s3 import Bucket
@@ -59,7 +67,15 @@ def place_weights(manifest: Manifest, folder: Path) -> Manifest:
     source = folder / manifest.model_path
     # a process each has its own: several may share /tmp
     model = own / f"model-{manifest.digest[:16]}-{os.getpid()}"
-    _merge(source, model, {weight.path: found[weight.sha256] for weight in weights})
+    try:
+        _make_model_folder(model)
+        _merge(source, model, {weight.path: found[weight.sha256] for weight in weights})
+    except OSError as error:
+        msg = (
+            f"The model's folder {model} could not be made: {error.strerror}. Deploy with a larger "
+            "EphemeralStorageMb if /tmp is full, and set TMPDIR if it cannot be written."
+        )
+        raise WeightsError(msg) from error
     code = [str(source / name) for name in manifest.options.get("code", ())]
     options = {**manifest.options, **({"code": code} if code else {})}
     return replace(manifest, model_path=str(model), options=options)
@@ -100,21 +116,66 @@ def _explain_address(address: str, weights: tuple[Weight, ...]) -> str:
     )
 
 
+def _make_own_folder(own: Path) -> None:
+    """Make the folder of all weights, which nobody else may write. Raises WeightsError."""
+    try:
+        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = own.lstat()
+    except OSError as error:
+        msg = f"{own} could not be made: {error.strerror}. Set TMPDIR to one that can be written."
+        raise WeightsError(msg) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        msg = (
+            f"{own} is a link, is another user's, or can be written by others, so what lies there "
+            "may not be what was checked. It was not used. Remove it, or set TMPDIR to a folder of "
+            "this user's own."
+        )
+        raise WeightsError(msg)
+
+
+def _make_model_folder(model: Path) -> None:
+    """Make it empty, and remove those of processes that have ended. Raises OSError."""
+    with (model.parent / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for other in model.parent.glob("model-*"):
+            if other.is_symlink():
+                other.unlink()
+            elif other == model or not _is_held(other):
+                shutil.rmtree(other)
+        model.mkdir(mode=0o700)
+        held = os.open(model, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        _HELD.append(held)
+
+
+def _is_held(folder: Path) -> bool:
+    """Tell whether the process that made it still runs."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(handle)
+
+
 def _merge(source: Path, model: Path, weights: dict[str, Path]) -> None:
     """Make the model's folder as it was registered: small files beside the weights.
 
-    Folders without weights are linked to; a folder that has some is made, and its files are copied.
+    Folders without weights are linked to; a folder that has some is made, and its small files are
+    copied.
     """
-    shutil.rmtree(model, ignore_errors=True)  # an ended process may have had the same number
     holding = {PurePosixPath(), *(p for path in weights for p in PurePosixPath(path).parents)}
     for relative in sorted(holding, key=lambda each: len(each.parts)):
         (model / relative).mkdir(parents=True, exist_ok=True)
         there = source / relative
         for entry in sorted(os.scandir(there), key=_name) if there.is_dir() else ():
             place = model / relative / entry.name
-            if not entry.is_dir():
+            if not entry.is_dir() and entry.stat().st_size <= _COPIED_BYTES:
                 shutil.copyfile(entry.path, place)
-            elif relative / entry.name not in holding:
+            elif not entry.is_dir() or relative / entry.name not in holding:
                 place.symlink_to(entry.path)
     for path, file in weights.items():
         try:

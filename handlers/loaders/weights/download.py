@@ -26,8 +26,10 @@ _THREADS = 8
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.2
 _MIB = 1 << 20
-_SPARE_BYTES = 32 * _MIB
+SPARE_BYTES = 128 * _MIB
 """Of /tmp, beside the weights: the model's small files, and what its code writes."""
+STEP_MB = 64
+"""The template's sizes of /tmp are its multiples."""
 _LEAST_MB = 512
 """Size of /tmp that nobody needs to ask for."""
 
@@ -163,15 +165,16 @@ def _check_room(missing: list[_Fetch], folder: Path) -> None:
     free = room.f_bavail * room.f_frsize
     needed = sum(each.count_missing_bytes() for each in missing)
     if free < needed:
-        raise WeightsError(_explain_room(missing, folder, needed, free))
+        raise WeightsError(_explain_room(folder, needed, free))
 
 
-def _explain_room(missing: list[_Fetch], folder: Path, needed: int, free: int) -> str:
-    whole = sum(each.weight.size_bytes for each in missing)
+def _explain_room(folder: Path, needed: int, free: int) -> str:
+    there = sum(path.stat().st_blocks * 512 for path in folder.iterdir() if path.is_file())
+    whole = there + needed
     return (
         f"{folder.parent} has {free / _MIB:,.0f} MB free, and the weights take "
         f"{needed / _MIB:,.0f} MB more. Deploy with EphemeralStorageMb="
-        f"{max(_LEAST_MB, -(-(whole + _SPARE_BYTES) // _MIB))} or more."
+        f"{max(_LEAST_MB, STEP_MB * -(-(whole + SPARE_BYTES) // (STEP_MB * _MIB)))} or more."
     )
 
 
@@ -187,7 +190,7 @@ def _fetch_missing(missing: list[_Fetch], store: Store, folder: Path) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         needed = sum(each.count_missing_bytes() for each in missing)
-        raise WeightsError(_explain_room(missing, folder, needed, 0)) from error
+        raise WeightsError(_explain_room(folder, needed, 0)) from error
     finally:
         for each in missing:
             each.close()

@@ -20,6 +20,8 @@ from handlers.loaders.weights.download import TransientError
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _TIMEOUT_SECONDS = 20
 _ERROR_BYTES = 4096
+_WORDS = 200
+"""Characters of what a store says, at most."""
 _NOT_THERE = (403, 404)
 _FAULTS = (OSError, http.client.HTTPException)
 """Raised where a connection fails or ends; `HTTPException` where an answer is cut short."""
@@ -111,7 +113,18 @@ class Bucket:
                 f"lies in {region}, and this function runs in {self._region}. Push the weights to "
                 "a bucket of the function's region."
             )
-        return f"cannot be read ({status} {code}): {_read_tag(body, 'Message')}"
+        if status < 400:
+            what = (
+                "sent the object whole, so it serves no ranges"
+                if status == 200
+                else "answered with a redirect, which is not followed"
+            )
+            return (
+                f"cannot be read ({status}): the store {what}. Let AWS_ENDPOINT_URL_S3 name one "
+                "that serves ranges of objects itself, or leave it unset for S3."
+            )
+        said = _read_tag(body, "Message") or "the store does not say why"
+        return f"cannot be read ({status} {code}): {said}"
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}/{name}" if self._prefix else name
@@ -139,7 +152,8 @@ class _Connection:
             self._http.request("GET", path, headers={**headers, "range": f"bytes={first}-{last}"})
             response = self._http.getresponse()
             if response.status == 206:
-                return _Range(response, int(response.headers["content-range"].rpartition("/")[2]))
+                span = response.headers.get("content-range") or ""
+                return _Range(response, int(span.rpartition("/")[2]))
             body = response.read(_ERROR_BYTES)
         except (*_FAULTS, ValueError, TypeError) as error:
             self.close()
@@ -165,9 +179,13 @@ def _name_fault(error: Exception) -> str:
 
 
 def _read_tag(body: bytes, name: str) -> str:
-    """The text of an element of S3's answer; empty where there is none."""
+    """The text of an element of S3's answer; empty where there is none.
+
+    Whatever server was asked wrote it: nothing in it is an order to a terminal, or another line.
+    """
     text = body.decode("utf-8", "replace")
-    return text.partition(f"<{name}>")[2].partition(f"</{name}>")[0]
+    found = text.partition(f"<{name}>")[2].partition(f"</{name}>")[0]
+    return "".join(char if char.isprintable() else " " for char in found[:_WORDS]).strip()
 
 
 def _read_keys() -> _Keys:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import http.client
 import os
@@ -36,6 +38,8 @@ class Store:
     status: Callable[[int], int] = lambda _: 206
     cut: Callable[[int], bool] = lambda _: False
     code: str = "AccessDenied"
+    message: str = ""
+    spans: bool = True
     headers: dict[str, str] = field(default_factory=dict)
 
     def put(self, content: bytes) -> Weight:
@@ -71,13 +75,15 @@ def _make_handler(store: Store) -> type[BaseHTTPRequestHandler]:
             content = store.objects.get(self.path)
             status = store.status(number) if content is not None else 404
             if status != 206 or content is None:
-                return self._send(status, f"<Error><Code>{store.code}</Code></Error>".encode())
+                said = f"<Code>{store.code}</Code><Message>{store.message}</Message>"
+                return self._send(status, f"<Error>{said}</Error>".encode())
             first, last = map(int, self.headers["range"].removeprefix("bytes=").split("-"))
             if first >= len(content):
                 return self._send(416, b"<Error><Code>InvalidRange</Code></Error>")
             body = content[first : last + 1]
             self.send_response(206)
-            self.send_header("content-range", f"bytes {first}-{last}/{len(content)}")
+            if store.spans:
+                self.send_header("content-range", f"bytes {first}-{last}/{len(content)}")
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             if store.cut(number):
@@ -212,6 +218,34 @@ def test_an_object_of_another_size_is_not_used(store: Store, tmp_path: Path, siz
     assert not (tmp_path / weight.sha256).exists()
 
 
+def test_an_answer_without_its_range_is_asked_again(store: Store, tmp_path: Path) -> None:
+    weight = store.put(_content(1))
+    store.spans = False
+    with pytest.raises(WeightsError, match=r"could not be read: ValueError.*tried 4 times"):
+        _fetch(weight, tmp_path)
+
+
+@pytest.mark.parametrize(("status", "why"), [(200, "serves no ranges"), (301, "not followed")])
+def test_a_store_of_another_kind_is_named(
+    store: Store, tmp_path: Path, status: int, why: str
+) -> None:
+    weight = store.put(_content(1))
+    store.status = lambda _: status
+    with pytest.raises(WeightsError, match=rf"\({status}\): the store .*{why}.*AWS_ENDPOINT_URL"):
+        _fetch(weight, tmp_path)
+
+
+def test_what_a_store_says_orders_nothing(store: Store, tmp_path: Path) -> None:
+    weight = store.put(_content(1))
+    store.status = lambda _: 400
+    store.code, store.message = "Bad\x1b]0;x\x07", "one\ntwo\x9b" + "y" * 900
+    with pytest.raises(WeightsError) as raised:
+        _fetch(weight, tmp_path)
+    assert str(raised.value).isprintable()
+    assert "one two" in str(raised.value)
+    assert len(str(raised.value)) < 500
+
+
 def test_an_object_with_one_byte_changed_is_not_used(store: Store, tmp_path: Path) -> None:
     content = _content(3)
     weight = store.put(content)
@@ -229,7 +263,7 @@ def test_no_room_is_told_before_anything_is_fetched(
     room = os.statvfs(tmp_path)
     free = os.statvfs_result((room[0], 1 << 20, *room[2:4], 512, *room[5:]))
     monkeypatch.setattr(os, "statvfs", lambda _: free)
-    with pytest.raises(WeightsError, match=r"512 MB free.*take 900 MB.*EphemeralStorageMb=932"):
+    with pytest.raises(WeightsError, match=r"512 MB free.*take 900 MB.*EphemeralStorageMb=1088 "):
         _fetch(weight, tmp_path)
     assert not store.asked
 
@@ -336,6 +370,89 @@ def test_the_model_is_whole_again(
         assert (model / name).read_text() == name
     assert placed.options["code"] == [str(function / "model" / "code")]
     assert len(store.asked) == 3
+
+
+@pytest.fixture
+def place(
+    store: Store, function: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], Path]:
+    """Places a weight in a /tmp of its own, tmp_path / "tmp"."""
+    monkeypatch.setenv(weights.VARIABLE, "s3://data/models/churn")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    found = [store.put(_content(1))]
+    return lambda: Path(place_weights(_make_manifest(found), function).model_path)
+
+
+def test_only_this_user_may_write_where_weights_lie(place: Callable[[], Path]) -> None:
+    before = os.umask(0)
+    try:
+        model = place()
+    finally:
+        os.umask(before)
+    assert [each.stat().st_mode & 0o777 for each in (model, model.parent)] == [0o700, 0o700]
+
+
+@pytest.mark.parametrize("planted", ["link", "open"])
+def test_a_folder_that_somebody_else_may_write_is_not_used(
+    place: Callable[[], Path], tmp_path: Path, planted: str, store: Store
+) -> None:
+    own = tmp_path / "tmp" / "packager-weights"
+    (tmp_path / "theirs").mkdir()
+    if planted == "link":
+        own.symlink_to(tmp_path / "theirs")
+    else:
+        own.mkdir()
+        own.chmod(0o777)
+    with pytest.raises(WeightsError, match=r"packager-weights is a link.*set TMPDIR"):
+        place()
+    assert not store.asked
+    assert not list((tmp_path / "theirs").iterdir())
+
+
+def test_a_planted_link_is_removed_and_not_followed(
+    place: Callable[[], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    own = tmp_path / "tmp" / "packager-weights"
+    own.mkdir(mode=0o700)
+    (own / f"model-{'ab' * 8}-{os.getpid()}").symlink_to(tmp_path / "theirs")
+    assert not place().is_symlink()
+    assert not list((tmp_path / "theirs").iterdir())
+
+
+def test_folders_of_processes_that_ended_are_removed(
+    place: Callable[[], Path], tmp_path: Path
+) -> None:
+    model = place()
+    ended, running = (model.with_name(f"model-{'cd' * 8}-{pid}") for pid in (1, 2))
+    for folder in (ended, running):
+        folder.mkdir()
+    held = os.open(running, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        assert place() == model
+    finally:
+        os.close(held)
+    assert (model / "MLmodel").is_file()
+    assert (ended.exists(), running.exists()) == (False, True)
+
+
+def test_a_large_file_that_is_no_weight_is_not_copied(
+    place: Callable[[], Path], function: Path
+) -> None:
+    library = function / "model" / "library.so"
+    library.write_bytes(bytes(2 << 20))
+    assert (place() / "library.so").readlink() == library
+
+
+def test_a_full_tmp_is_told(place: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", refuse)
+    with pytest.raises(WeightsError, match=r"No space left.*larger EphemeralStorageMb"):
+        place()
 
 
 class TestMounted:
