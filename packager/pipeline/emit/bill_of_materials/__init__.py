@@ -41,6 +41,7 @@ from packager.commands.artifact.supply_chain.wheel_documents import (
 from packager.pipeline.emit.bill_of_materials._formulation import (
     describe_formulation,
     list_compiled,
+    list_weights,
 )
 from packager.pipeline.emit.bill_of_materials._libraries import (
     PACKAGE,
@@ -90,8 +91,9 @@ def sbom(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan) -> str:
     packages = dict(_describe_packages(tree, plan))
     staged = {str(each.path): each.sha256 for each in bundle.staged}
     libraries = [*describe_libraries(tree.shipped, staged, tree.owners, tree.parts)]
-    compiled = [*list_compiled(artifact, plan, model)]
-    parts = [model, _describe_handlers(), *packages.values(), *libraries, *compiled]
+    compiled = [*list_compiled(artifact, bundle, plan, model)]
+    weights = [*list_weights(bundle, plan)]
+    parts = [model, _describe_handlers(), *packages.values(), *libraries, *compiled, *weights]
     for part in parts:
         bom.components.add(part)
     bom.register_dependency(function, parts)

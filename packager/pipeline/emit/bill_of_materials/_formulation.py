@@ -14,9 +14,11 @@ from cyclonedx.model.component import Component, ComponentType, Pedigree
 from packager import facts
 from packager.engines import list_compiling_tools
 from packager.system.file_tree import sha256
-from packager.types import Artifact, BuildPlan
+from packager.types import Artifact, BuildPlan, Bundle, Compiled
 
-_SAID: Final = "The model was compiled, and answered as the registered one does row by row."
+_SAID: Final = "The model was compiled, and answered as the registered one does row by row"
+OUTSIDE: Final = "packager:lies-outside"
+"""Property of a file that the function reads at its start, and that is not in its package."""
 
 
 def describe_formulation(plan: BuildPlan) -> list[object]:
@@ -48,27 +50,59 @@ def describe_formulation(plan: BuildPlan) -> list[object]:
             ],
             "properties": [
                 {"name": "packager:engine", "value": plan.engine.value},
-                {"name": "packager:description", "value": _SAID},
+                {"name": "packager:description", "value": _describe_answers(plan.compiled)},
             ],
         }
     ]
 
 
-def list_compiled(artifact: Artifact, plan: BuildPlan, model: Component) -> Iterator[Component]:
+def _describe_answers(compiled: Compiled) -> str:
+    if compiled.tolerance is None:
+        return f"{_SAID}."
+    relative, absolute = compiled.tolerance
+    return f"{_SAID}, within a relative tolerance of {relative:g} and an absolute of {absolute:g}."
+
+
+def list_weights(bundle: Bundle, plan: BuildPlan) -> Iterator[Component]:
+    """Yield each file of the model that lies outside of the function and was not compiled."""
+    compiled = () if plan.compiled is None else _list_names(plan.compiled)
+    for file in sorted(bundle.weights, key=lambda each: each.path):
+        if file.path.as_posix() not in compiled:
+            yield Component(
+                name=f"model/{file.path.as_posix()}",
+                type=ComponentType.FILE,
+                bom_ref=f"model/{file.path.as_posix()}",
+                hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256)],
+                properties=[Property(name=OUTSIDE, value=f"weights/{file.sha256}")],
+            )
+
+
+def _list_names(compiled: Compiled) -> list[str]:
+    return sorted(each.name for each in compiled.folder.iterdir() if each.is_file())
+
+
+def list_compiled(
+    artifact: Artifact, bundle: Bundle, plan: BuildPlan, model: Component
+) -> Iterator[Component]:
     """Yield each file that ships in the model's place, with the model as its ancestor."""
     if plan.compiled is None:
         return
     home = artifact.folder / plan.target.tree.home
-    for name in sorted(each.name for each in plan.compiled.folder.iterdir() if each.is_file()):
+    outside = {file.path.as_posix(): file.sha256 for file in bundle.weights}
+    for name in _list_names(plan.compiled):
         path = home / "model" / name
-        if not path.is_file():
+        digest = sha256(path) if path.is_file() else outside.get(name)
+        if digest is None:
             continue
+        properties = [Property(name="packager:engine", value=plan.engine.value)]
+        if name in outside:
+            properties.append(Property(name=OUTSIDE, value=f"weights/{digest}"))
         yield Component(
             name=f"model/{name}",
             type=ComponentType.FILE,
             bom_ref=f"model/{name}",
-            hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256(path))],
-            properties=[Property(name="packager:engine", value=plan.engine.value)],
+            hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
+            properties=properties,
             pedigree=Pedigree(
                 ancestors=[
                     Component(
@@ -79,6 +113,6 @@ def list_compiled(artifact: Artifact, plan: BuildPlan, model: Component) -> Iter
                         hashes=list(model.hashes),
                     )
                 ],
-                notes=_SAID,
+                notes=_describe_answers(plan.compiled),
             ),
         )

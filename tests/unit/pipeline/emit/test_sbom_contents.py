@@ -310,6 +310,24 @@ def test_a_compiled_model_names_its_compiler_and_what_it_was(tmp_path: Path) -> 
     assert ancestor["hashes"] == [{"alg": "SHA-256", "content": fake_plan.DIGEST}]
 
 
+def test_what_lies_outside_of_the_function_is_a_part(tmp_path: Path) -> None:
+    graph = FileRecord(PurePosixPath("model.onnx"), "d" * 64, 1 << 21)
+    words = FileRecord(PurePosixPath("data/words.bin"), "e" * 64, 1 << 21)
+    folder = tmp_path / "graph"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(b"graph")
+    compiled = Compiled(folder=folder, evidence={}, tolerance=(1e-5, 1e-8))
+    plan = fake_plan.plan(engine=Engine.ONNX, compiled=compiled)
+    document = _write(tmp_path, plan=plan, weights=(graph, words))
+
+    parts = [_find(document, f"model/{each.path}") for each in (graph, words)]
+    for part, each in zip(parts, (graph, words), strict=True):
+        assert part["hashes"] == [{"alg": "SHA-256", "content": each.sha256}]
+        assert _properties(part)["packager:lies-outside"] == f"weights/{each.sha256}"
+    assert parts[0]["pedigree"]["ancestors"][0]["hashes"][0]["content"] == fake_plan.DIGEST
+    assert "within a relative tolerance of 1e-05" in parts[0]["pedigree"]["notes"]
+
+
 def test_a_model_that_ships_as_it_was_registered_has_no_formulation(tmp_path: Path) -> None:
     assert "formulation" not in _write(tmp_path)
 
