@@ -9,6 +9,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from handlers.manifest import FILENAME
 from packager.commands.artifact.description import (
     LOCK,
     SBOM,
@@ -17,7 +18,11 @@ from packager.commands.artifact.description import (
     is_regular,
     read_own_text,
 )
-from packager.commands.artifact.supply_chain.shipped_files import STORED, list_shipped
+from packager.commands.artifact.supply_chain.shipped_files import (
+    LIES_OUTSIDE,
+    STORED,
+    list_shipped,
+)
 from packager.system.file_tree import sha256
 from packager.types import Json
 
@@ -33,7 +38,10 @@ def check_sbom(artifact: DescribedArtifact) -> Iterator[str]:
     if [_read_hash(each) for each in models] != [artifact.model_digest]:
         yield f"{SBOM} describes another model."
     yield from _compare_packages(parts, artifact.tree)
-    yield from _compare_libraries(parts, artifact.tree)
+    outside = {str(each["name"]): _read_hash(each) for each in parts if _has(each, LIES_OUTSIDE)}
+    inside = [each for each in parts if each.get("name") not in outside]
+    yield from _compare_libraries(inside, artifact.tree)
+    yield from _compare_weights(outside, artifact.read(FILENAME))
 
 
 def _compare_packages(parts: Sequence[Mapping[str, Json]], tree: Path) -> Iterator[str]:
@@ -67,7 +75,7 @@ def _read_packages(tree: Path) -> dict[str, tuple[str, bool]]:
 def _compare_libraries(parts: Sequence[Mapping[str, object]], tree: Path) -> Iterator[str]:
     """Compare by digest each library that is told, and each in lib/, which the build supplies."""
     files = [each for each in parts if each.get("type") == "file"]
-    stored = {str(each["name"]): _read_hash(each) for each in files if _is_stored(each)}
+    stored = {str(each["name"]): _read_hash(each) for each in files if _has(each, STORED)}
     if stored:
         yield from _compare_stored(stored, tree)
     told = {
@@ -87,8 +95,16 @@ def _compare_stored(told: Mapping[str, str | None], tree: Path) -> Iterator[str]
             yield f"{SBOM} and the function's compressed store differ in {name}."
 
 
-def _is_stored(component: Mapping[str, Json]) -> bool:
-    return any(each.get("name") == STORED for each in component.get("properties", ()))
+def _compare_weights(told: Mapping[str, str | None], manifest: Mapping[str, Json]) -> Iterator[str]:
+    """Compare what lies outside with what the function asks for at its start, both ways."""
+    listed = {f"model/{each['path']}": str(each["sha256"]) for each in manifest.get("weights", ())}
+    for name in sorted(told.keys() | listed.keys()):
+        if told.get(name) != listed.get(name):
+            yield f"{SBOM} and {FILENAME} differ in {name}, which lies outside of the function."
+
+
+def _has(component: Mapping[str, Json], name: str) -> bool:
+    return any(each.get("name") == name for each in component.get("properties", ()))
 
 
 def _read_hash(component: Mapping[str, Json]) -> str | None:

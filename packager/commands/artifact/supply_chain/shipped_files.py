@@ -21,6 +21,8 @@ LEFT_OUT: Final = "packager:left-out"
 """Property of a package: modules that were installed and do not ship."""
 STORED: Final = "packager:stored-in"
 """Property of a library that lies in the compressed store."""
+LIES_OUTSIDE: Final = "packager:lies-outside"
+"""Property of a file that the function reads at its start, and that is not in its package."""
 _LIBRARY: Final = re.compile(r"(?:^|/)lib[^/]*\.so(?:\.[^/]*)?$")
 _EXTENSION: Final = re.compile(r"\.(?:cpython-|abi3\.)")
 _BYTECODE: Final = re.compile(r"(?:__pycache__/)?([^/]+?)(?:\.cpython-\d+(?:\.opt-\d)?)?\.pyc$")

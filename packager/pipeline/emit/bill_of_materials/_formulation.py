@@ -12,13 +12,12 @@ from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model.component import Component, ComponentType, Pedigree
 
 from packager import facts
+from packager.commands.artifact.supply_chain.shipped_files import LIES_OUTSIDE
 from packager.engines import list_compiling_tools
 from packager.system.file_tree import sha256
 from packager.types import Artifact, BuildPlan, Bundle, Compiled
 
 _SAID: Final = "The model was compiled, and answered as the registered one does row by row"
-OUTSIDE: Final = "packager:lies-outside"
-"""Property of a file that the function reads at its start, and that is not in its package."""
 
 
 def describe_formulation(plan: BuildPlan) -> list[object]:
@@ -73,7 +72,7 @@ def list_weights(bundle: Bundle, plan: BuildPlan) -> Iterator[Component]:
                 type=ComponentType.FILE,
                 bom_ref=f"model/{file.path.as_posix()}",
                 hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256)],
-                properties=[Property(name=OUTSIDE, value=f"weights/{file.sha256}")],
+                properties=[Property(name=LIES_OUTSIDE, value=f"weights/{file.sha256}")],
             )
 
 
@@ -96,7 +95,7 @@ def list_compiled(
             continue
         properties = [Property(name="packager:engine", value=plan.engine.value)]
         if name in outside:
-            properties.append(Property(name=OUTSIDE, value=f"weights/{digest}"))
+            properties.append(Property(name=LIES_OUTSIDE, value=f"weights/{digest}"))
         yield Component(
             name=f"model/{name}",
             type=ComponentType.FILE,

@@ -184,6 +184,15 @@ class TestArtifact:
             "weights/more is not in model-manifest.json."
         ]
 
+    def test_a_weight_that_the_bill_does_not_name_is_told(self, tmp_path: Path) -> None:
+        out = _build(tmp_path, _plan(Weights.FETCH))
+        document = json.loads((out / "sbom.cdx.json").read_text())
+        gone = next(e for e in document["components"] if e["name"] == "model/model.skops")
+        document["components"].remove(gone)
+        (out / "sbom.cdx.json").write_text(json.dumps(document))
+        problems = list_problems(verify_artifact(out))
+        assert any("model/model.skops, which lies outside" in each for each in problems)
+
     def test_weights_changed_since_they_were_proven_are_not_packed(self, tmp_path: Path) -> None:
         plan = _plan(Weights.FETCH)
         bundle = move_out(_bundle(tmp_path, plan), plan)
@@ -233,7 +242,7 @@ def test_other_tools_have_the_weights_too(tmp_path: Path, weights: Weights, ther
         (
             "aws-lambda",
             {"weights": Weights.FETCH, "engine": Engine.MACHINE_CODE},
-            "machine code has no weights",
+            "machine-code has none, its numbers are in the library",
         ),
         (
             "aws-lambda",
