@@ -177,6 +177,10 @@ def _merge(source: Path, model: Path, weights: dict[str, Path]) -> None:
                 shutil.copyfile(entry.path, place)
             elif not entry.is_dir() or relative / entry.name not in holding:
                 place.symlink_to(entry.path)
+    _link_weights(model, weights)
+
+
+def _link_weights(model: Path, weights: dict[str, Path]) -> None:
     for path, file in weights.items():
         try:
             os.link(file, model / path)
