@@ -95,6 +95,10 @@ class Bundle:
     """Bills of materials of the wheels that were installed."""
     loaders: Mapping[PurePosixPath, frozenset[str]] = field(default_factory=dict)
     """For each library that lacks one of the system's, the modules that cannot do without it."""
+    spared: Mapping[str, int] = field(default_factory=dict)
+    """Distributions that are there for nothing but that the plan spares them -> bytes."""
+    left_out: tuple[str, ...] = ()
+    """Those that the plan spares, and that went all the same: with them the tree did not fit."""
 
     weights: tuple[FileRecord, ...] = ()
     """Files of the model that ship beside the tree, by their path in the model's folder."""

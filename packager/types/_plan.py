@@ -93,6 +93,11 @@ class BuildPlan:
     """Distribution -> why it is in the lock, as the end of a sentence."""
     named: frozenset[str] = frozenset()
     """Distributions that the model's own files name, or --keep-package does: all of them ships."""
+    spared: frozenset[str] = frozenset()
+    """Distributions that are listed, and that no pass takes out while the tree fits the target."""
+    spared_for: str = ""
+    """Why these are, as the end of a sentence: `code/steps.py:3 imports what only running it
+    tells`."""
     unshipped: tuple[str, ...] = ()
     """Distributions of the author's environment that are not in the lock."""
     entry_groups: tuple[str, ...] = ()

@@ -61,6 +61,7 @@ def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan)
             "shipped": len(plan.lock.packages),
             "reasons": explain_shipped(artifact.folder / plan.target.tree.home, plan),
             "left_out": list(plan.unshipped),
+            "cut": list(verified.bundle.left_out),
             "upgraded": [asdict(pin) for pin in plan.upgraded],
             "lines": [asdict(change) for change in plan.model.requirements.changes],
         },

@@ -308,6 +308,8 @@ def _plans(
                 shipped=each.shipped,
                 kept_for=_serving.explain_each(setting, each.loader, lock),
                 named=frozenset() if each.loader.alone else frozenset(setting.named.distributions),
+                spared=_serving.list_spared(setting, each.loader, lock),
+                spared_for=_serving.explain_spared(setting),
                 unshipped=_serving.list_unshipped(setting, each.loader, lock),
                 entry_groups=tuple(setting.named.groups),
                 answered=() if each.loader.alone else tuple(setting.named.versions.items()),

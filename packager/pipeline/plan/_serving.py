@@ -79,6 +79,24 @@ def explain_each(setting: Setting, loader: LoaderSpec, lock: Lock) -> Mapping[st
     return found
 
 
+def explain_spared(setting: Setting) -> str:
+    """Say why what is listed ships though nothing touches it; empty where it need not."""
+    if place := setting.named.open_at:
+        return f"{place} imports what only running it tells"
+    if setting.request.slimming.requirements is Shipped.DECLARED:
+        return "--requirements declared asks for it"
+    return ""
+
+
+def list_spared(setting: Setting, loader: LoaderSpec, lock: Lock) -> frozenset[str]:
+    """Distributions of the lock that the author listed, where that is a reason to ship them."""
+    if loader.alone or not explain_spared(setting):
+        return frozenset()
+    listed = {each.name for each in _requirements.parse_lines(setting.model.requirements.lines)}
+    listed |= {each.by for each in setting.builds.substitutes if each.name in listed}
+    return frozenset(canonicalize_name(package.name) for package in lock.packages) & listed
+
+
 def list_unshipped(setting: Setting, loader: LoaderSpec, lock: Lock) -> tuple[str, ...]:
     """Distributions of the author's environment, MLflow's own aside, that are not in the lock."""
     if loader.alone:
@@ -90,9 +108,9 @@ def list_unshipped(setting: Setting, loader: LoaderSpec, lock: Lock) -> tuple[st
 def explain(shipped: Shipped, setting: Setting, loader: LoaderSpec, lock: Lock) -> list[str]:
     """Say how many distributions ship and why, and which of those left out others look for."""
     if shipped is Shipped.DECLARED:
-        if not (place := setting.named.open_at):
+        if loader.alone or not (because := explain_spared(setting)):
             return []
-        return [f"All that is listed ships: {place} imports what only running it tells."]
+        return [f"All that is listed ships while it fits the target: {because}."]
     why = explain_each(setting, loader, lock)
     each = "; ".join(f"{name} ({reason})" for name, reason in sorted(why.items()))
     declared = setting.model.requirements.declared

@@ -169,7 +169,8 @@ def has_same_tree(begun: BuildPlan, plan: BuildPlan) -> bool:
 def slim(plan: BuildPlan, work: Path, begun: Begun | None = None) -> Bundle:
     """Stage the function's folder under `work`, then run the plan's passes over it.
 
-    Last of all the weights are moved out, where the plan has them outside.
+    Last of all the weights are moved out, where the plan has them outside. A tree that is too large
+    with what the plan spares is made anew without that, where it may fit then.
 
     `begun` is the tree that `begin_slimming` made there by the same plan (`has_same_tree`).
     What a pass took out and the trace saw asked for is kept: the tree is then made anew.
@@ -189,7 +190,21 @@ def slim(plan: BuildPlan, work: Path, begun: Begun | None = None) -> Bundle:
             _LOG.info("Needed after all, so kept: %s", ", ".join(missed))
             shutil.rmtree(bundle.root)
             return slim(replace(plan, keep=(*plan.keep, *missed)), work)
-    return outside_weights.move_out(bundle, plan)
+    bundle = outside_weights.move_out(bundle, plan)
+    if not _fits_without_spared(bundle, plan):
+        return bundle
+    names = bundle.spared.keys() - plan.runtime.provides
+    _LOG.info("Too large with them, so left out: %s", ", ".join(sorted(names)))
+    for folder in filter(None, (bundle.root, bundle.weights_root)):
+        shutil.rmtree(folder)
+    bundle = slim(replace(plan, spared=frozenset()), work)
+    return replace(bundle, left_out=unused_distributions.list_gone(names, bundle))
+
+
+def _fits_without_spared(bundle: Bundle, plan: BuildPlan) -> bool:
+    """Tell whether the tree is too large, and not for certain so without what the plan spares."""
+    over = bundle.size_bytes - plan.target.limits.unzipped_bytes
+    return 0 < over <= sum(bundle.spared.values())
 
 
 def _add_answers(begun: Bundle, plan: BuildPlan) -> Bundle:

@@ -4,7 +4,8 @@ One goes only where nothing of it was touched under the recorder, no distributio
 requires it, and neither code that stays nor the model names it, in whatever form, nor
 --keep-package does: what the author listed for training. Whatever else was not touched is for the
 later passes, which do not delete. What the runtime carries itself (boto3) goes though code names
-it: the runtime's copy is there for that.
+it: the runtime's copy is there for that. What the plan spares is kept with all that it requires:
+code may import it by a name that it computes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Final
@@ -24,6 +26,7 @@ from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
 from packager.pipeline.slim.storing.named_files import read_model_words
 from packager.types import BuildPlan, Bundle, PassName, Removal, Trace
 
+_RULE: Final = "idle distribution"
 _EXTENSION: Final = re.compile(r"\.(py|pyc|so|[\w-]+\.so)$")
 
 
@@ -40,7 +43,10 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     }
     provided = idle.keys() & plan.runtime.provides
     looked_for = {name: tops for name, tops in idle.items() if name not in provided}
-    going = _nobody_needs(_needs(bundle, looked_for), idle.keys())
+    needs = _needs(bundle, looked_for)
+    spared = looked_for.keys() & plan.spared
+    going = _nobody_needs(needs, idle.keys() - spared)
+    kept = sorted({*_nobody_needs(needs, idle.keys())} - {*going}) if spared else []
     tops = {top for name in going for top in idle[name]}
     # importlib.metadata answers as it did; what the runtime carries, it knows by itself
     told = {top for name in going if name not in provided for top in idle[name] if _is_info(top)}
@@ -48,12 +54,26 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     for info in sorted(told):
         _declare(bundle.root / info, next(idle[name] for name in going if info in idle[name]))
     drop_empty_folders(bundle.root)
-    return account_for(bundle, PASS, removed=removed, proof=_proof(going, provided, idle))
+    sizes = {name: _measure(idle[name], bundle) for name in kept}
+    proof = _proof(going, provided, len(idle) - len(kept))
+    if kept:
+        proof += f"; {', '.join(kept)}: not touched, and kept because {plan.spared_for}"
+    return account_for(replace(bundle, spared=sizes), PASS, removed=removed, proof=proof)
+
+
+def list_gone(names: Iterable[str], bundle: Bundle) -> tuple[str, ...]:
+    """Those of the distributions that this pass took out of the tree."""
+    gone = {removal.path.parts[0] for removal in bundle.removed if removal.rule == _RULE}
+    return tuple(sorted(name for name in names if bundle.tops.get(name, frozenset()) & gone))
+
+
+def _measure(tops: Collection[str], bundle: Bundle) -> int:
+    return sum(file.size_bytes for file in bundle.files if file.path.parts[0] in tops)
 
 
 def _remove_files(bundle: Bundle, tops: Collection[str]) -> list[Removal]:
     removed = [
-        Removal(file.path, file.size_bytes, "idle distribution")
+        Removal(file.path, file.size_bytes, _RULE)
         for file in bundle.files
         if file.path.parts[0] in tops
     ]
@@ -152,14 +172,14 @@ def _read_requires(root: Path) -> dict[str, set[str]]:
     return found
 
 
-def _proof(going: Iterable[str], provided: Collection[str], idle: Collection[str]) -> str:
+def _proof(going: Iterable[str], provided: Collection[str], idle: int) -> str:
     said = [
         f"{name}: the runtime carries it, and serving did not touch it"
         if name in provided
         else f"{name}: not touched, and neither required nor named by what stays"
         for name in going
     ]
-    left = len(idle) - len(said)
+    left = idle - len(said)
     spared = f"{left} more were not touched, and are kept for what requires or names them"
     return "; ".join([*said, *([spared] if left else [])]) or "everything installed was touched"
 

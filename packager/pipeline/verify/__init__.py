@@ -56,6 +56,7 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
         proven=False,
         seed=plan.request.proof.seed,
         engine={} if plan.compiled is None else plan.compiled.evidence,
+        notes=tuple(budget.list_left_out_notes(bundle, plan)),
         checks={"budget": sentence, **sentences},
     )
     lacking = list_lacking(bundle, plan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from packager.pipeline import sizes
@@ -28,11 +28,36 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
     finding = Finding(
         check=Check.BUDGET,
         message=f"{sentence} It is {(size - limit) / 1e6:.1f} MB over. Largest: {largest}.",
-        hint=f"{sizes.unlocking(packages, plan.target, plan.runtime)} {_SHIPPED[plan.shipped]} "
+        hint=f"{sizes.unlocking(packages, plan.target, plan.runtime)} {_describe(bundle, plan)} "
         f"Build with --target {plan.target.way_out}, which takes more{_suggest(bundle, plan)}. "
         f"The limit is stated at {plan.target.limits.source}.",
     )
     return [finding], sentence
+
+
+def _describe(bundle: Bundle, plan: BuildPlan) -> str:
+    """Say what is in the tree."""
+    if bundle.left_out:
+        return f"{', '.join(bundle.left_out)} {_are(bundle.left_out)} left out already."
+    return _SHIPPED[plan.shipped]
+
+
+def _are(names: Collection[str]) -> str:
+    return "are" if len(names) > 1 else "is"
+
+
+def list_left_out_notes(bundle: Bundle, plan: BuildPlan) -> Iterator[str]:
+    """Name what went, though code may import it, as the tree would not fit with it."""
+    if not bundle.left_out:
+        return
+    limit, names = plan.target.limits.unzipped_bytes, ", ".join(bundle.left_out)
+    it = "them" if len(bundle.left_out) > 1 else "it"
+    yield (
+        f"{names} {_are(bundle.left_out)} left out: with {it} the function has more than the "
+        f"{limit / 1e6:.1f} MB that {plan.target.name} allows, and no request of the proof touched "
+        f"{it}. All was to ship because {plan.spared_for}: a request that imports {it} "
+        f"fails. --keep-package NAME keeps one, and --target {plan.target.way_out} takes more."
+    )
 
 
 def _suggest(bundle: Bundle, plan: BuildPlan) -> str:

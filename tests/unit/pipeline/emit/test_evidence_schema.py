@@ -96,6 +96,7 @@ def test_evidence_of_less_is_too(evidence: Evidence, tmp_path: Path) -> None:
         (("distributions", "reasons", "numpy"), 1),
         (("distributions", "upgraded"), [{"name": "numpy"}]),
         (("distributions", "lines"), ["-e ."]),
+        (("distributions", "cut"), "seaborn"),
         (("distributions", "more"), 1),
         (("evidence", "rows_compared"), -1),
         (("evidence", "proven"), "yes"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from packager.environments import lockfile
 from packager.environments.lockfile import Wanted
 from packager.errors import ConfigurationError
 from packager.pipeline.plan import _ways_out
-from packager.types import BuildPlan, Lock, LockedPackage, Requirements, Shipped
+from packager.types import BuildPlan, FileRecord, Lock, LockedPackage, Requirements, Shipped
 from tests.unit.pipeline.plan import test_plan
 from tests.unit.pipeline.plan.test_plan import PINS
 
@@ -97,6 +97,50 @@ def test_all_that_is_listed_comes_first_where(
 @pytest.mark.parametrize("index", [1000], indirect=True)
 def test_little_is_not_left_out(index: test_plan.Index, tmp_path: Path) -> None:
     assert {each.shipped for each in _plans(tmp_path / "m", *IDLE)} == {Shipped.DECLARED}
+
+
+COMPUTED = "import importlib\ndef f(name):\n    return importlib.import_module(name)\n"
+
+
+def _plan_open(root: Path, *lines: str, code: str = COMPUTED, **request: Any) -> BuildPlan:
+    model = test_plan._model(root, requirements=Requirements(lines=(*PINS, *lines)))
+    (root / "code").mkdir()
+    (root / "MLmodel").write_text("flavors: {}\n")
+    (root / "code" / "steps.py").write_text(code)
+    flavors = {"python_function": {"loader_module": "steps", "code": "code"}}
+    files = (FileRecord(PurePosixPath("code/steps.py"), "0" * 64, 1),)
+    model = replace(model, flavors=flavors, files=files)
+    return test_plan._plan(model, **request)[0]
+
+
+def test_all_that_is_listed_is_spared_where_code_computes_a_name(
+    index: test_plan.Index, tmp_path: Path
+) -> None:
+    code = f"import json\n{COMPUTED}"
+    found = _plan_open(tmp_path / "m", *IDLE, code=code)
+    assert found.shipped is Shipped.DECLARED
+    assert {"seaborn", "notebook"} <= found.spared
+    assert "anyio" not in found.spared, "nobody listed it: cut keeps it with what requires it"
+    assert found.spared_for == "code/steps.py:4 imports what only running it tells"
+    assert test_plan._said(
+        found, "All that is listed ships while it fits the target: code/steps.py"
+    )
+
+
+def test_all_that_is_listed_is_spared_where_that_is_asked_for(
+    index: test_plan.Index, tmp_path: Path
+) -> None:
+    found = _plans(tmp_path / "m", *IDLE, requirements=Shipped.DECLARED)
+    assert all({"seaborn", "notebook"} <= each.spared for each in found)
+    assert test_plan._said(found[0], "--requirements declared asks for it")
+
+
+def test_nothing_is_spared_where_reading_tells_what_is_imported(
+    index: test_plan.Index, tmp_path: Path
+) -> None:
+    assert not any(each.spared for each in _plans(tmp_path / "m", *IDLE))
+    named = _plan_open(tmp_path / "n", *IDLE, code="import importlib, seaborn\n")
+    assert not named.spared
 
 
 def test_a_package_that_is_to_be_kept_ships(index: test_plan.Index, tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def done(
     keep: tuple[str, ...] = (),
     seen: Trace | None = None,
     named: frozenset[str] = frozenset(),
+    spared: frozenset[str] = frozenset(),
 ) -> Bundle:
     files: dict[str, bytes] = {"model/MLmodel": b"", "handlers/x.py": b""}
     for each in made:
@@ -49,7 +50,9 @@ def done(
         tops=_tops(root),
         trace=trace() if seen is None else seen,
     )
-    return unused_distributions.PASS.apply(bundle, fake_plan.plan(keep=keep, named=named))
+    why = "code/mine.py:3 imports what only running it tells"
+    plan = fake_plan.plan(keep=keep, named=named, spared=spared, spared_for=why)
+    return unused_distributions.PASS.apply(bundle, plan)
 
 
 def left(bundle: Bundle) -> set[str]:
@@ -122,6 +125,34 @@ def test_what_the_model_s_files_or_an_option_name_stays_with_what_it_requires(
     trees = (distribution("used"), distribution("seaborn", requires="anyio"), distribution("anyio"))
     named = frozenset({"seaborn"})
     assert {"seaborn", "anyio"} <= left(done(tmp_path, *trees, named=named))
+
+
+def test_what_code_may_import_by_a_computed_name_stays_with_what_it_requires(
+    tmp_path: Path,
+) -> None:
+    seaborn = distribution("seaborn", b"import pyplot", requires="pyplot>=3")
+    trees = (distribution("used"), seaborn, distribution("pyplot"), distribution("other"))
+    bundle = done(tmp_path, *trees, spared=frozenset({"used", "seaborn"}))
+    assert {top for top in left(bundle) if "." not in top} == {"used", "seaborn", "pyplot"}
+    assert bundle.spared.keys() == {"seaborn", "pyplot"}
+    assert bundle.spared["pyplot"] == sum(map(len, distribution("pyplot").values()))
+    proof = bundle.ledger[-1].proof
+    assert "other: not touched, and neither" in proof
+    assert "pyplot, seaborn: not touched, and kept because code/mine.py:3 imports what" in proof
+    assert "more were not touched" not in proof
+
+
+def test_what_would_stay_anyway_is_not_said_to_be_spared(tmp_path: Path) -> None:
+    used = distribution("used", requires="maybe")
+    bundle = done(tmp_path, used, distribution("maybe"), spared=frozenset({"used", "maybe"}))
+    assert not bundle.spared
+    assert "1 more were not touched" in bundle.ledger[-1].proof
+
+
+def test_what_the_runtime_carries_goes_though_the_plan_spares_it(tmp_path: Path) -> None:
+    bundle = done(tmp_path, distribution("boto3"), spared=frozenset({"boto3"}))
+    assert "boto3" not in left(bundle)
+    assert not bundle.spared
 
 
 def test_what_the_runtime_carries_goes_though_the_model_s_files_name_it(tmp_path: Path) -> None:

@@ -42,6 +42,23 @@ def test_the_largest_are_named_and_the_way_out() -> None:
     assert fake_plan.LIMITS.source in finding.hint
 
 
+def test_what_went_to_fit_is_named_with_what_keeps_it() -> None:
+    plan = fake_plan.plan(spared_for="code/a.py:3 imports what only running it tells")
+    fits = replace(bundle(numpy__a=LIMIT), left_out=("pyplot", "seaborn"))
+    (note,) = budget.list_left_out_notes(fits, plan)
+    assert note.startswith("pyplot, seaborn are left out: with them the function has more than")
+    assert "because code/a.py:3 imports what only running it tells" in note
+    assert "--keep-package NAME keeps one, and --target aws-lambda-image takes more." in note
+    assert [*budget.list_left_out_notes(bundle(numpy__a=LIMIT), plan)] == []
+
+
+def test_what_is_over_without_them_says_so() -> None:
+    over = replace(bundle(numpy__a=LIMIT + 1), left_out=("seaborn",))
+    (finding,) = budget.check(over, fake_plan.plan())[0]
+    assert "seaborn is left out already." in finding.hint
+    assert "All that" not in finding.hint
+
+
 def test_only_ten_are_named() -> None:
     target = replace(fake_plan.TARGET, limits=replace(fake_plan.LIMITS, unzipped_bytes=10))
     many = bundle(**{f"p{number:02}": 5 for number in range(12)})
