@@ -65,12 +65,17 @@ def _size_bytes(lock: Lock) -> int:
 def explain_each(setting: Setting, loader: LoaderSpec, lock: Lock) -> Mapping[str, str]:
     """Distribution -> why it is in the lock."""
     required = _requirements.find_required([loader])
+    spared = list_spared(setting, loader, lock)
     of_target = {canonicalize_name(Requirement(line).name) for line in setting.requires}
     found: dict[str, str] = {}
     for package in lock.packages:
         name = canonicalize_name(package.name)
         if (why := setting.named.distributions.get(name)) is None:
-            why = REQUIRED_BESIDE
+            why = (
+                f"it is listed, and {explain_spared(setting)}"
+                if name in spared
+                else REQUIRED_BESIDE
+            )
         if name in of_target:
             why = "the function's own code needs it"
         if name in required:

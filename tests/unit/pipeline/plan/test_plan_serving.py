@@ -13,7 +13,15 @@ from packager.environments import lockfile
 from packager.environments.lockfile import Wanted
 from packager.errors import ConfigurationError
 from packager.pipeline.plan import _ways_out
-from packager.types import BuildPlan, FileRecord, Lock, LockedPackage, Requirements, Shipped
+from packager.types import (
+    REQUIRED_BESIDE,
+    BuildPlan,
+    FileRecord,
+    Lock,
+    LockedPackage,
+    Requirements,
+    Shipped,
+)
 from tests.unit.pipeline.plan import test_plan
 from tests.unit.pipeline.plan.test_plan import PINS
 
@@ -122,6 +130,8 @@ def test_all_that_is_listed_is_spared_where_code_computes_a_name(
     assert {"seaborn", "notebook"} <= found.spared
     assert "anyio" not in found.spared, "nobody listed it: cut keeps it with what requires it"
     assert found.spared_for == "code/steps.py:4 imports what only running it tells"
+    assert found.kept_for["seaborn"] == f"it is listed, and {found.spared_for}"
+    assert found.kept_for["anyio"] == REQUIRED_BESIDE
     assert test_plan._said(
         found, "All that is listed ships while it fits the target: code/steps.py"
     )
