@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from email.parser import HeaderParser
 from pathlib import Path
@@ -27,6 +27,7 @@ from packager.pipeline.slim.storing.named_files import read_model_words
 from packager.types import BuildPlan, Bundle, PassName, Removal, Trace
 
 _RULE: Final = "idle distribution"
+_IMPORT_LINE: Final = re.compile(rb"^[ \t]*(?:from|import)\b[^\n]*", re.MULTILINE)
 _EXTENSION: Final = re.compile(r"\.(py|pyc|so|[\w-]+\.so)$")
 
 
@@ -132,13 +133,18 @@ def _name_modules(idle: Mapping[str, frozenset[str]]) -> dict[str, str]:
             if not top.endswith((".dist-info", ".libs", ".data"))}  # fmt: skip
 
 
-def _compile_naming(modules: Iterable[str]) -> re.Pattern[bytes]:
-    """A pattern of imports of the modules, and of strings that begin with one."""
+def _compile_naming(modules: Iterable[str]) -> Callable[[bytes], set[str]]:
+    """Make what lists those of the modules that a text imports, or has a string beginning with."""
     words = "|".join(re.escape(module) for module in sorted(modules))
-    return re.compile(
-        rf"^[ \t]*(?:from|import)\b[^\n]*?\b({words})\b|['\"]({words})(?:\.[\w.]*)?['\"]".encode(),
-        re.MULTILINE,
-    )
+    word = re.compile(rf"\b(?:{words})\b".encode())
+    quoted = re.compile(rf"['\"]({words})(?:\.[\w.]*)?['\"]".encode())
+
+    def list_named(text: bytes) -> set[str]:
+        lines = (match[0] for match in _IMPORT_LINE.finditer(text))
+        found = {each for line in lines for each in word.findall(line)}
+        return {each.decode() for each in (found | {*quoted.findall(text)})}
+
+    return list_named
 
 
 def _needs(bundle: Bundle, idle: Mapping[str, frozenset[str]]) -> dict[str, set[str]]:
@@ -150,12 +156,12 @@ def _needs(bundle: Bundle, idle: Mapping[str, frozenset[str]]) -> dict[str, set[
     modules = _name_modules(idle)
     if not modules:
         return needs
-    naming = _compile_naming(modules)
+    list_named = _compile_naming(modules)
     needs[""] |= {modules[word] for word in read_model_words(bundle.root) & modules.keys()}
     for file in bundle.files:
         if file.path.suffix == ".py":
             text = (bundle.root / file.path).read_bytes()
-            found = {modules[(match[1] or match[2]).decode()] for match in naming.finditer(text)}
+            found = {modules[module] for module in list_named(text)}
             needs[owners.get(file.path.parts[0], "")] |= found
     return needs
 

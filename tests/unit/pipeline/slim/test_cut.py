@@ -107,6 +107,12 @@ def test_what_something_may_come_to_need_stays(tmp_path: Path, used: dict[str, b
     assert "1 more were not touched" in bundle.ledger[-1].proof
 
 
+def test_each_module_that_one_line_imports_stays(tmp_path: Path) -> None:
+    used = distribution("used", b"def f():\n    import first, second.inner as x\n")
+    bundle = done(tmp_path, used, distribution("first"), distribution("second"))
+    assert {"first", "second"} <= left(bundle)
+
+
 def test_a_touched_file_keeps_its_distribution(tmp_path: Path) -> None:
     seen = trace("seaborn-1.0.dist-info/METADATA")
     bundle = done(tmp_path, distribution("used"), distribution("seaborn"), seen=seen)
