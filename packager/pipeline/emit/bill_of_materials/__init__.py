@@ -155,7 +155,7 @@ def _describe_function(
         if str(canonicalize_name(each.rpartition("-")[0])) not in tree.metadata
         and str(canonicalize_name(each.rpartition("-")[0])) not in dict(plan.answered)
     )
-    notes = f"Installed, and left out whole, since serving never needs it: {', '.join(gone)}."
+    notes = f"Installed, and left out whole, as nothing was seen to touch it: {', '.join(gone)}."
     return Component(
         name=artifact.path.name,
         version=plan.model.version or "",
