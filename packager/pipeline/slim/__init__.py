@@ -194,7 +194,7 @@ def slim(plan: BuildPlan, work: Path, begun: Begun | None = None) -> Bundle:
     if not _fits_without_spared(bundle, plan):
         return bundle
     names = bundle.spared.keys() - plan.runtime.provides
-    _LOG.info("Too large with them, so left out: %s", ", ".join(sorted(names)))
+    _LOG.info("Too large, so made once more without %s", ", ".join(sorted(names)))
     for folder in filter(None, (bundle.root, bundle.weights_root)):
         shutil.rmtree(folder)
     bundle = slim(replace(plan, spared=frozenset()), work)
