@@ -28,14 +28,14 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
     finding = Finding(
         check=Check.BUDGET,
         message=f"{sentence} It is {(size - limit) / 1e6:.1f} MB over. Largest: {largest}.",
-        hint=f"{sizes.unlocking(packages, plan.target, plan.runtime)} {_describe_content(bundle, plan)} "
+        hint=f"{sizes.unlocking(packages, plan.target, plan.runtime)} {_describe(bundle, plan)} "
         f"Build with --target {plan.target.way_out}, which takes more{_suggest(bundle, plan)}. "
         f"The limit is stated at {plan.target.limits.source}.",
     )
     return [finding], sentence
 
 
-def _describe_content(bundle: Bundle, plan: BuildPlan) -> str:
+def _describe(bundle: Bundle, plan: BuildPlan) -> str:
     """Say what is in the tree."""
     if bundle.left_out:
         return f"{', '.join(bundle.left_out)} {_are(bundle.left_out)} left out already."
