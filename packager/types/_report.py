@@ -47,12 +47,35 @@ class ColdStart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Distances:
+    """How far the values of answers that passed lie from the registered model's."""
+
+    equal: int = 0
+    """Values that do not differ."""
+    random: int = 0
+    """Values that the registered model draws at random: compared by type alone."""
+    by_power: Mapping[int, int] = field(default_factory=dict)
+    """Power of ten at or below an absolute difference -> how many values differ so far."""
+
+    def __add__(self, other: Distances) -> Distances:
+        powers = sorted({*self.by_power, *other.by_power})
+        return Distances(
+            equal=self.equal + other.equal,
+            random=self.random + other.random,
+            by_power={
+                each: self.by_power.get(each, 0) + other.by_power.get(each, 0) for each in powers
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
     """Comparison of the booted function with the registered model, and how it was made."""
 
     rows_compared: int = 0
     requests_compared: int = 0
     max_abs_error: float = 0.0
+    differences: Distances = field(default_factory=Distances)
     mismatches: int = 0
     refusals_agreed: int = 0
     """Requests that both sides refused with the same status."""
@@ -118,6 +141,7 @@ class Evidence:
         return told | {
             "rounding": dict(done.spread.rounding),
             "random": sorted(done.spread.chance),
+            "differences": asdict(done.differences),
             "cold_start": None if done.cold_start is None else asdict(done.cold_start),
             "notes": (*done.notes, *self.notes),
             "sandbox": sandbox | ({"boot": done.protections} if done.host else {}),

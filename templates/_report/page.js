@@ -95,6 +95,18 @@
         data: data.rows.map((each) => ({ value: each.value, itemStyle: { color: color(data.unit === "%" && each.value > 80 ? "warm" : "accent") } })),
       }],
     }),
+    counts: (data) => ({
+      ...base, grid: { ...grid, right: 16, top: 24 },
+      xAxis: names(data.rows.map((each) => each.name), false),
+      // a single value would have no height where the axis begins at 1
+      yAxis: { ...axis(""), type: "log", min: 0.5, axisLabel: { color: color("muted"), formatter: (value) => (value < 1 ? "" : show(value, "")) } },
+      tooltip: tooltip((at) => `${at.name}\n${show(at.value, "")}`),
+      series: [{
+        type: "bar", barMaxWidth: 72,
+        label: { show: true, position: "top", color: color("text"), formatter: (at) => show(at.value, "") },
+        data: data.rows.map((each, at) => ({ value: each.value || null, itemStyle: { color: color(at ? "warm" : "accent") } })),
+      }],
+    }),
     histogram: (data, chosen = 0) => {
       const column = data.columns[chosen];
       return {

@@ -96,6 +96,7 @@ def test_the_charts_show_the_figures_of_the_evidence(
     assert {"1,018", "1,209"} <= set(tab.ask(TEXTS.format("rows")))
     assert {"2,376 ms", "350 ms"} <= set(tab.ask(TEXTS.format("start")))
     assert {"-1.0 kB", "+500 B", "prune", "bytecode"} <= set(tab.ask(TEXTS.format("passes")))
+    assert {"the same", "2,190", "1e-9 to 1e-8", "30"} <= set(tab.ask(TEXTS.format("differences")))
     assert "18 to 30" in tab.ask(TEXTS.format("drift"))
 
 

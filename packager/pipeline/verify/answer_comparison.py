@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from packager.pipeline.answers.comparison import Difference, places, split_differences
+from packager.pipeline.answers.comparison import Difference, read_leaves, split_differences
 from packager.pipeline.verify.oracle import Recorded
 from packager.probes import Probe
 from packager.targets.hosts import Answered, Delivered
-from packager.types import Check, Finding, Spread
+from packager.types import Check, Distances, Finding, Spread
 
 _DIFFERENCES: Final = 3
 """Of one request, that are listed."""
@@ -49,6 +51,8 @@ class Comparison:
     """Rows that are the same; 0 of an answer that is random throughout, as it shows nothing."""
     error: float = 0.0
     """The largest difference of two numbers, allowed or not."""
+    distances: Distances = field(default_factory=Distances)
+    """Of each value of an answer that passed."""
     refused: bool = False
     """Whether both sides refused it alike."""
     not_held: bool = False
@@ -81,8 +85,21 @@ def compare_answer(
     if wrong:
         finding = make_finding(f"{probe.name}: {_format_differences(wrong)}.")
         return Comparison(unseen=probe.unseen, error=error, finding=finding)
-    rows = 0 if places(wanted) <= measure.spread.chance.keys() else probe.rows
-    return Comparison(unseen=probe.unseen, rows=rows, error=error)
+    distances = _count_distances(wanted, near, measure)
+    rows = probe.rows if distances.equal or near else 0
+    return Comparison(unseen=probe.unseen, rows=rows, error=error, distances=distances)
+
+
+def _count_distances(wanted: object, near: Sequence[Difference], measure: Measure) -> Distances:
+    """Count the values of an answer by how far they lie from the registered model's."""
+    leaves = Counter(place for place, _ in read_leaves(wanted))
+    random = sum(leaves[place] for place in measure.spread.chance)
+    powers = Counter(math.floor(math.log10(each.error)) for each in near if each.error)
+    return Distances(
+        equal=leaves.total() - random - powers.total(),
+        random=random,
+        by_power=dict(sorted(powers.items())),
+    )
 
 
 def compare_message(

@@ -14,7 +14,7 @@ from packager.pipeline.verify.missing import cold_store_misses, find_absent_modu
 from packager.pipeline.verify.oracle import Recorded
 from packager.probes import Probe
 from packager.targets.hosts import Answered, Call, Host
-from packager.types import BuildPlan, Bundle, Check, Finding, Replay
+from packager.types import BuildPlan, Bundle, Check, Distances, Finding, Replay
 
 _LOG = logging.getLogger(__name__)
 _COUNTED: Final = {"counted": True}
@@ -203,6 +203,7 @@ def count_comparisons(done: Round) -> Replay:
         rows_compared=sum(each.rows for each in seen),
         requests_compared=len(seen),
         max_abs_error=max((each.error for each in done.comparisons), default=0.0),
+        differences=sum((each.distances for each in done.comparisons), Distances()),
         mismatches=sum(each.finding is not None for each in done.comparisons),
         refusals_agreed=sum(each.refused for each in done.comparisons),
         unseen_rows=sum(each.rows for each in unseen),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from packager.commands.artifact.report_page.figures import format_bytes, format_ms
 from packager.types import Json
+
+HERE: Final = "Times are of the machine that built it, not of the cloud."
 
 Value: TypeAlias = "float | str | None"
 
@@ -70,3 +73,11 @@ def make_table(
         ),
         is_open=is_open,
     )
+
+
+def make_bytes_cell(size_bytes: float) -> Cell:
+    return Cell(format_bytes(size_bytes), size_bytes)
+
+
+def make_ms_cell(milliseconds: float) -> Cell:
+    return Cell(format_ms(milliseconds), milliseconds)

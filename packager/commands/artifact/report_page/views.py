@@ -6,20 +6,22 @@ Each raises LookupError, TypeError, AttributeError or ValueError for what no bui
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final
 
 from packager.commands.artifact.report_page.figures import format_bytes, format_ms, format_share
+from packager.commands.artifact.report_page.proof import describe_proof
 from packager.commands.artifact.report_page.sections import (
+    HERE,
     Cell,
     Chart,
     Documents,
     Row,
     Section,
-    Table,
+    make_bytes_cell,
+    make_ms_cell,
     make_table,
 )
+from packager.commands.artifact.report_page.start import describe_start
 from packager.commands.artifact.report_values import (
     read_amount,
     read_count,
@@ -28,14 +30,6 @@ from packager.commands.artifact.report_values import (
     read_texts,
 )
 from packager.types import Json
-
-_COLD: Final = (
-    ("init_cpu_ms", "Start, CPU"),
-    ("init_wall_ms", "Start, wall clock"),
-    ("first_invoke_ms", "First answer"),
-    ("warm_invoke_ms", "Answer once warm"),
-)
-_HERE: Final = "Times are of the machine that built it, not of the cloud."
 
 
 def list_sections(documents: Documents) -> list[Section]:
@@ -87,7 +81,7 @@ def describe_sizes(documents: Documents) -> Section | None:
         if total
     )
     rows: list[Row] = [
-        [name, *(_bytes_cell(each.get(name, 0)) for each in sums), _change_cell(name, *sums)]
+        [name, *(make_bytes_cell(each.get(name, 0)) for each in sums), _change_cell(name, *sums)]
         for name in order
     ]
     return Section(
@@ -129,10 +123,10 @@ def describe_passes(documents: Documents) -> Section:
     rows: list[Row] = [
         [
             each["name"],
-            _bytes_cell(each["bytes_before"]),
-            _bytes_cell(each["bytes_after"]),
+            make_bytes_cell(each["bytes_before"]),
+            make_bytes_cell(each["bytes_after"]),
             Cell(f"{each['files_before']:,} → {each['files_after']:,}", each["files_after"]),
-            "" if each["cpu_ms_saved"] is None else _ms_cell(each["cpu_ms_saved"]),
+            "" if each["cpu_ms_saved"] is None else make_ms_cell(each["cpu_ms_saved"]),
             each["reason"],
             each["proof"],
             ", ".join(each["reverted"][:10]) + (" …" if len(each["reverted"]) > 10 else ""),
@@ -162,141 +156,6 @@ def describe_passes(documents: Documents) -> Section:
         lead="Each pass takes out what was shown not to be needed, or packs what is.",
         charts=(chart,) if steps else (),
         tables=(make_table("Every pass, with its reason and proof", columns, rows),),
-    )
-
-
-def describe_proof(documents: Documents) -> Section:
-    found = documents.evidence["evidence"]
-    seen, unseen = read_count(found["rows_compared"]), read_count(found.get("unseen_rows", 0))
-    counts = (
-        ("Rows compared that the build slimmed by", seen),
-        ("Rows compared that it never slimmed by", unseen),
-        ("Requests compared", read_count(found["requests_compared"])),
-        ("Requests held out", read_count(found.get("unseen_requests", 0))),
-        ("Requests that both sides refused alike", read_count(found["refusals_agreed"])),
-        ("Answers that differ", read_count(found["mismatches"])),
-    )
-    rows: list[Row] = [[name, Cell(f"{count:,}", count)] for name, count in counts]
-    error = read_amount(found["max_abs_error"]) or 0.0
-    rows.append(["Largest difference", Cell(f"{error:.3g}", error)])
-    rows.append(["Seed of the drawn rows", Cell(str(found["seed"]), read_count(found["seed"]))])
-    chart = Chart(
-        key="rows",
-        title="Rows that both sides answered",
-        label=f"{seen:,} rows that the build slimmed by, and {unseen:,} that it did not.",
-        data={
-            "kind": "bars",
-            "unit": "",
-            "rows": [{"name": "slimmed by", "value": seen}, {"name": "held out", "value": unseen}],
-        },
-    )
-    oracle = read_text(found["oracle"])
-    verdict = (
-        "The booted artifact and the registered model were asked the same."
-        if found["proven"] is True
-        else f"This artifact is not proven: {read_text(found['why_unproven'])}"
-    )
-    return Section(
-        key="proof",
-        title="The proof",
-        lead=f"{verdict} The model answered in {oracle}." if oracle else verdict,
-        charts=(chart,) if seen or unseen else (),
-        tables=(
-            make_table("Comparison", ("Figure", "Value"), rows, is_open=True),
-            *_list_checks(found),
-        ),
-    )
-
-
-def _list_checks(found: Json) -> Iterator[Table]:
-    checks = [[read_text(name), read_text(said)] for name, said in found["checks"].items()]
-    yield make_table("Further checks", ("Check", "Result"), checks)
-    sandbox = [
-        ["the registered model" if side == "oracle" else "the artifact", said]
-        for side, every in found.get("sandbox", {}).items()
-        for said in read_texts(every)
-    ]
-    yield make_table("What held while the model's code ran", ("Side", "Protection"), sandbox)
-    if engine := list(_flatten("", found.get("engine") or {})):
-        yield make_table("Compiled model", ("Figure", "Value"), engine)
-
-
-def _flatten(prefix: str, value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for name, each in value.items():
-            yield from _flatten(f"{prefix}.{name}" if prefix else str(name), each)
-    elif isinstance(value, list):
-        yield prefix, ", ".join(str(each) for each in value[:50])
-    else:
-        yield prefix, str(value)
-
-
-def describe_start(documents: Documents) -> Section | None:
-    """None where nothing was booted."""
-    found = documents.evidence["evidence"]
-    cold = found["cold_start"]
-    if cold is None:
-        return None
-    start_ms = read_amount(cold["init_cpu_ms"]) or 0.0
-    rows = _list_times(cold)
-    bars = [{"name": "this artifact", "value": start_ms}]
-    declared = read_amount(found.get("declared_start_cpu_ms"))
-    saved = ""
-    if declared is not None:
-        bars.insert(0, {"name": "declared environment", "value": declared})
-        rows.append(["Start of the declared environment, CPU", _ms_cell(declared)])
-        saved = f"The environment that the model declares takes {format_ms(declared)}. "
-    by_rows = [
-        (int(size), read_amount(each) or 0.0)
-        for size, each in (cold.get("invoke_ms_by_rows") or {}).items()
-    ]
-    charts = [
-        Chart(
-            key="start",
-            title="CPU of a start",
-            label=f"This artifact starts in {format_ms(start_ms)} of CPU. {saved}",
-            data={"kind": "bars", "unit": "ms", "rows": bars},
-            is_half=bool(by_rows),
-        )
-    ]
-    if by_rows:
-        charts.append(_chart_rows(sorted(by_rows)))
-        rows += [
-            [f"Answer to {_count_rows(size)}", _ms_cell(each)] for size, each in sorted(by_rows)
-        ]
-    return Section(
-        key="start",
-        title="Start and answers",
-        lead=f"A start takes {format_ms(start_ms)} of CPU. {saved}{_HERE}",
-        charts=tuple(charts),
-        tables=(make_table("Measurements", ("Figure", "Value"), rows),),
-    )
-
-
-def _list_times(cold: Json) -> list[Row]:
-    rows: list[Row] = [[title, _ms_cell(read_amount(cold[name]) or 0.0)] for name, title in _COLD]
-    rows.append(["Most memory", _bytes_cell(read_count(cold["peak_rss_bytes"]))])
-    if (modules := cold.get("modules")) is not None:
-        rows.append(["Modules loaded", Cell(f"{read_count(modules):,}", modules)])
-    return rows
-
-
-def _count_rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def _chart_rows(points: list[tuple[int, float]]) -> Chart:
-    told = ", ".join(f"{_count_rows(size)} {format_ms(each)}" for size, each in points)
-    return Chart(
-        key="answers",
-        title="Time of an answer by rows",
-        label=f"{told}.",
-        data={
-            "kind": "bars",
-            "unit": "ms",
-            "rows": [{"name": _count_rows(size), "value": each} for size, each in points],
-        },
-        is_half=True,
     )
 
 
@@ -350,7 +209,7 @@ def describe_limits(documents: Documents) -> Section:
     return Section(
         key="limits",
         title="Limits and settings",
-        lead=f"{read_text(report['room'])} {_HERE}",
+        lead=f"{read_text(report['room'])} {HERE}",
         charts=(chart,) if known else (),
         tables=(
             make_table("Margins", ("Limit", "Used", "Allowed", "Share"), rows),
@@ -438,11 +297,3 @@ def _name_bins(column: Json, count: int, low: float, high: float) -> list[str]:
 def _read_edge(value: float | None) -> float:
     """A number, which may be infinite; not a number where there is none."""
     return math.nan if value is None else float(value)
-
-
-def _bytes_cell(size_bytes: float) -> Cell:
-    return Cell(format_bytes(size_bytes), size_bytes)
-
-
-def _ms_cell(milliseconds: float) -> Cell:
-    return Cell(format_ms(milliseconds), milliseconds)

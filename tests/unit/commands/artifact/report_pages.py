@@ -10,7 +10,7 @@ from typing import Any
 
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
-from packager.types import ColdStart, LedgerEntry, Replay
+from packager.types import ColdStart, Distances, LedgerEntry, Replay
 from tests import fake_plan
 
 HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">'&lt;{{7*7}}\u2028\u202e"
@@ -47,7 +47,11 @@ def build(base: Path) -> Path:
         init_wall_ms=800.5, init_cpu_ms=350.25, first_invoke_ms=20.0, warm_invoke_ms=4.5,
         peak_rss_bytes=110_000_000, response_bytes=22, invoke_ms_by_rows={"1": 4.5, "100": 9.0},
     )  # fmt: skip
-    replayed = Replay(rows_compared=1018, requests_compared=41, unseen_rows=1209, cold_start=start)
+    apart = Distances(equal=2190, random=12, by_power={-9: 30, -7: 7})
+    replayed = Replay(
+        rows_compared=1018, requests_compared=41, unseen_rows=1209, cold_start=start,
+        differences=apart,
+    )  # fmt: skip
     evidence = replace(
         fake_plan.EVIDENCE,
         replay=replayed,

@@ -110,6 +110,38 @@ def test_the_other_charts_have_the_figures_of_the_evidence(
     )
 
 
+def test_the_differences_are_counted_as_the_evidence_counts_them(
+    page: Parsed, documents: tuple[Any, Any]
+) -> None:
+    told = documents[0]["evidence"]["differences"]
+    bars = {each["name"]: each["value"] for each in page.charts["differences"]["rows"]}
+
+    assert told == {"equal": 2190, "random": 12, "by_power": {"-9": 30, "-7": 7}}
+    assert bars == {"the same": 2190, "1e-9 to 1e-8": 30, "1e-8 to 1e-7": 0, "1e-7 to 1e-6": 7}
+    assert {"2190", "30", "7", "12"} <= set(page.values)
+
+
+@pytest.mark.parametrize("told", [None, {"equal": 0, "random": 0, "by_power": {}}])
+def test_without_counted_differences_there_is_no_histogram(
+    documents: tuple[Any, Any], told: Any
+) -> None:
+    evidence, report = json.loads(json.dumps(documents))
+    evidence["evidence"]["differences"] = told
+
+    assert "differences" not in Parsed(render_page(evidence, report)).charts
+
+
+@pytest.mark.parametrize("power", ["400", "-1000000000", "x"])
+def test_a_difference_that_no_number_can_have_is_refused(
+    documents: tuple[Any, Any], power: str
+) -> None:
+    evidence, report = json.loads(json.dumps(documents))
+    evidence["evidence"]["differences"]["by_power"] = {power: 1, "0": 1}
+
+    with pytest.raises(ValueError, match=r"no power of ten|invalid literal"):
+        render_page(evidence, report)
+
+
 def test_the_tables_have_every_figure_of_the_proof_and_the_passes(
     page: Parsed, documents: tuple[Any, Any]
 ) -> None:

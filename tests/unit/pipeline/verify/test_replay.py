@@ -21,7 +21,7 @@ from packager.probes import Probe
 from packager.system import file_tree
 from packager.targets.hosts import ProcessStats, runtime_interface_client
 from packager.targets.lambda_emulator import Invocation
-from packager.types import Bundle, Door, Json, Removal
+from packager.types import Bundle, Distances, Door, Json, Removal
 from tests import fake_plan
 
 Answer = Callable[[Json], Invocation]
@@ -211,6 +211,30 @@ def test_an_answer_that_is_random_throughout_shows_nothing(check: Callable[..., 
     drawn = replace(recorded({"predictions": [1.5]}), again=('{"predictions": [2.5]}',))
     done = check(lambda _: http({"predictions": [3.5]}), (probe(rows=1), drawn))
     assert (done.findings, done.replay.rows_compared, done.replay.requests_compared) == ((), 0, 1)
+
+
+def test_values_are_counted_by_how_far_apart_they_are(check: Callable[..., Replayed]) -> None:
+    first, again, ours = (
+        {"predictions": [{"mean": mean, "low": low, "label": "a"}, {"mean": 8.0, "low": low}]}
+        for mean, low in ((1.0, 0.25), (1.0 + 2**-52, 0.5), (1.0 + 2**-51, 0.75))
+    )
+    drawn = replace(recorded(first), again=(json.dumps(again),))
+
+    done = check(
+        lambda _: http(ours),
+        (probe(), drawn),
+        (probe(), recorded(ours)),
+        (probe(), recorded({}, 400)),
+    ).replay.differences
+
+    # label, 8.0 and the second answer's 1.0 + 2**-51 too; the low ones are random
+    assert (done.equal, done.random, done.by_power) == (2 + 3, 4, {-16: 1})
+
+
+def test_an_answer_that_differs_counts_no_values(check: Callable[..., Replayed]) -> None:
+    done = check(lambda _: http({"predictions": [1.5, 9.0]}), (probe(), recorded(GOOD))).replay
+
+    assert (done.mismatches, done.differences) == (1, Distances())
 
 
 SEGV = {
