@@ -1,6 +1,13 @@
 """The values that pass from stage to stage, in the order in which they appear."""
 
-from packager.types._bundle import Bundle, LedgerEntry, Removal, Trace, WheelDocument
+from packager.types._bundle import (
+    Bundle,
+    ImportedModule,
+    LedgerEntry,
+    Removal,
+    Trace,
+    WheelDocument,
+)
 from packager.types._choices import (
     BATCH_SOURCES,
     BESIDE,
@@ -201,6 +208,7 @@ __all__ = [
     "HostKind",
     "HttpAuth",
     "HttpOptions",
+    "ImportedModule",
     "InfrastructureTool",
     "Inspection",
     "Instances",

@@ -54,6 +54,8 @@ class Trace:
     """To each request: JSON, or the error that it failed with."""
     asked: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """For each module that a deferred import loaded: which module's, and of which name."""
+    importers: Mapping[str, str] = field(default_factory=dict)
+    """For each module that a start imports, the one that was running then; "" for none."""
     absent_files: tuple[PurePosixPath, ...] = ()
     """Files that Python tried to open in the folder and that are not there."""
     absent_modules: tuple[str, ...] = ()
@@ -63,6 +65,17 @@ class Trace:
     def modules(self) -> frozenset[str]:
         """Every module that was loaded at the end."""
         return frozenset((*self.init, *self.answering, *self.refusing))
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedModule:
+    """One module of a start's imports, which stand as a tree: each before those that it imports."""
+
+    name: str
+    depth: int
+    """How many imports it is inside of."""
+    cpu_ms: float
+    """CPU of its import, those inside it included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,8 @@ class Bundle:
     ledger: tuple[LedgerEntry, ...] = ()
     trace: Trace | None = None
     """None where none was made; `untraced` says why."""
+    imports: Mapping[str, tuple[ImportedModule, ...]] = field(default_factory=dict)
+    """Of the traced start, "before" imports were deferred, if any was, and "after"."""
     untraced: str = "no trace was asked for"
     tops: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Top-level names of the folder by the installed distribution that they are of."""

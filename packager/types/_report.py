@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from packager.types._bundle import Bundle
+from packager.types._bundle import Bundle, ImportedModule
 from packager.types._choices import Check, Json
 from packager.types._plan import BuildPlan, Spread
 from packager.types._supply_chain import SupplyChain
@@ -120,6 +120,8 @@ class Evidence:
     """Installed size of the environment that the model declares, as it is."""
     declared_start_cpu_ms: float | None = None
     """CPU of that environment from process start to its first answer through mlflow.pyfunc."""
+    imports: Mapping[str, tuple[ImportedModule, ...]] = field(default_factory=dict)
+    """Of a start under the recorder, "before" imports were deferred and "after"; empty for none."""
     seed: int = 0
     tried: tuple[str, ...] = ()
     """Tiers and frames that were tried before, each with why it was given up."""
@@ -143,6 +145,9 @@ class Evidence:
             "random": sorted(done.spread.chance),
             "differences": asdict(done.differences),
             "cold_start": None if done.cold_start is None else asdict(done.cold_start),
+            "imports": {
+                when: [asdict(each) for each in every] for when, every in self.imports.items()
+            },
             "notes": (*done.notes, *self.notes),
             "sandbox": sandbox | ({"boot": done.protections} if done.host else {}),
             "checks": {**self.checks, **{name: said for name, said in booted.items() if said}},

@@ -117,15 +117,18 @@ class Absent:
 class Timer:
     """A finder that finds nothing itself: it has the loaders of those after it timed.
 
-    A module's own time is what its import took less what the imports inside it took.
+    A module's own time is what its import took less what the imports inside it took. Its importer
+    is the module that was running when it was imported, "" where none was.
     """
 
     def __init__(self, opened: Opened, absent: Absent) -> None:
         self.own_ns: dict[str, int] = {}
         self.asked: dict[str, tuple[str, str]] = {}
+        self.importers: dict[str, str] = {}
         self._opened = opened
         self._absent = absent
         self._inner_ns = [0]
+        self._running = [""]
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -133,6 +136,7 @@ class Timer:
         self._opened.read()
         if asked := deferred_import():
             self.asked[name] = asked
+        self.importers.setdefault(name, self._running[-1])
         begun = time.process_time_ns()
         for finder in sys.meta_path[sys.meta_path.index(cast(Any, self)) + 1 :]:
             spec = finder.find_spec(name, path, target)
@@ -151,6 +155,8 @@ class Timer:
         run = getattr(loader, step)
 
         def run_timed(argument: ModuleSpec | ModuleType) -> object:
+            self.importers[name] = self._running[-1]
+            self._running.append(name)
             begun = time.process_time_ns()
             self._inner_ns.append(0)
             try:
@@ -158,6 +164,7 @@ class Timer:
             finally:
                 taken = time.process_time_ns() - begun
                 inner = self._inner_ns.pop()
+                self._running.pop()
                 self._count(name, taken - inner, taken)
 
         setattr(loader, step, run_timed)
@@ -247,7 +254,7 @@ def main(root: str, entry: str, asked: str, answered: str) -> None:
     sys.meta_path.insert(0, cast(Any, timer))
     module, _, name = entry.rpartition(".")
     handler = called_as_lambda_s(getattr(importlib.import_module(module), name))
-    init = list(sys.modules)
+    init, importers = list(sys.modules), dict(timer.importers)
     answers: dict[int, str] = {}
     loaded = {}
     for refused in (False, True):
@@ -270,6 +277,7 @@ def main(root: str, entry: str, asked: str, answered: str) -> None:
         "absent_modules": sorted(absent.modules),
         "answers": [answers[number] for number in range(len(events))],
         "asked": timer.asked,
+        "importers": importers,
         "own_cpu_ms": {name: taken / 1e6 for name, taken in timer.own_ns.items()},
     }
     Path(answered).write_text(json.dumps(trace), encoding="utf-8")

@@ -107,6 +107,42 @@
         data: data.rows.map((each, at) => ({ value: each.value || null, itemStyle: { color: color(at ? "warm" : "accent") } })),
       }],
     }),
+    flame: (data, chosen = 0) => {
+      // each stands before those inside of it: these begin where it does
+      const next = [0];
+      const spans = data.rows.map((each, at) => {
+        const from = next[each.depth];
+        next[each.depth] = from + each.ms;
+        next[each.depth + 1] = from;
+        return { ...each, at, from, to: from + each.ms };
+      });
+      const top = spans[chosen - 1];
+      const shown = top ? spans.filter((each) => each.depth >= top.depth && each.from >= top.from && each.to <= top.to + 1e-6) : spans;
+      const least = top ? top.depth : 0;
+      const levels = 1 + shown.reduce((most, each) => Math.max(most, each.depth - least), 0);
+      return {
+        ...base, height: 40 + 19 * levels, grid: { left: 0, right: 12, top: 0, bottom: 24 },
+        xAxis: { ...axis("ms"), axisLine: { show: false }, min: top ? top.from : 0, max: top ? top.to : data.most, axisLabel: { ...axis("ms").axisLabel, formatter: (value) => show(value - (top ? top.from : 0), "ms") } },
+        yAxis: { type: "value", inverse: true, min: 0, max: levels, show: false },
+        tooltip: tooltip((at) => `${shown[at.dataIndex].name}\n${show(shown[at.dataIndex].ms, "ms")}`),
+        series: [{
+          type: "custom", clip: true, encode: { x: [0, 1], y: 2 },
+          data: shown.map((each) => [each.from, each.to, each.depth - least, each.at]),
+          renderItem: (at, api) => {
+            const each = shown[at.dataIndex], [left, y] = api.coord([api.value(0), api.value(2)]);
+            const width = api.coord([api.value(1), 0])[0] - left;
+            return {
+              type: "rect", shape: { x: left, y, width: Math.max(width - 1, 0.5), height: 18 },
+              style: { fill: PALETTE[each.color] ?? SMALL },
+              textConfig: { position: "insideLeft", distance: 4 },
+              textContent: width < 30 ? undefined : {
+                style: { text: each.name, fill: "#fff", fontSize: 11, width: width - 8, overflow: "truncate", ellipsis: "…" },
+              },
+            };
+          },
+        }],
+      };
+    },
     histogram: (data, chosen = 0) => {
       const column = data.columns[chosen];
       return {
@@ -139,8 +175,8 @@
     const key = place.dataset.chart, data = figures[key];
     const state = drawn.get(key) ?? { chosen: 0 };
     const { height, ...option } = kinds[data.kind](data, state.chosen);
+    if (height) place.style.height = `${height}px`;
     if (!state.chart) {
-      if (height) place.style.height = `${height}px`;
       const label = place.getAttribute("aria-label");
       state.chart = charts.init(place, null, { renderer: "svg" });
       place.setAttribute("aria-label", label);
@@ -156,6 +192,19 @@
           if (select.selectedIndex < 0) select.value = "";
         });
       }
+      if (data.kind === "flame") {
+        const indent = (each) => `${"\u2003".repeat(each.depth)}${each.name}`;
+        const select = choose(key, "Show", [[0, "All modules"], ...data.rows.map((each, at) => [at + 1, indent(each)])], (at) => {
+          state.chosen = Number(at);
+          draw(place);
+        });
+        state.chart.on("click", (at) => {
+          const number = at.value[3] + 1;
+          state.chosen = number === state.chosen ? 0 : number;
+          select.value = state.chosen;
+          draw(place);
+        });
+      }
       if (data.kind === "histogram" && data.columns.length > 1) {
         choose(key, "Column", data.columns.map((each, at) => [at, each.name]), (at) => {
           state.chosen = Number(at);
@@ -163,6 +212,7 @@
         });
       }
     }
+    state.chart.resize();
     state.chart.setOption(option, true);
     place.dataset.drawn = data.kind;
   };

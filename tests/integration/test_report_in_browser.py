@@ -97,6 +97,7 @@ def test_the_charts_show_the_figures_of_the_evidence(
     assert {"2,376 ms", "350 ms"} <= set(tab.ask(TEXTS.format("start")))
     assert {"-1.0 kB", "+500 B", "prune", "bytecode"} <= set(tab.ask(TEXTS.format("passes")))
     assert {"the same", "2,190", "1e-9 to 1e-8", "30"} <= set(tab.ask(TEXTS.format("differences")))
+    assert {"handlers.aws_lambda", "sklearn.tree"} <= set(tab.ask(TEXTS.format("imports-after")))
     assert "18 to 30" in tab.ask(TEXTS.format("drift"))
 
 
@@ -114,6 +115,11 @@ def test_a_package_is_entered_and_a_column_chosen_by_the_keyboard(
     tab.wait(f"{TEXTS.format('after')}.some((each) => each.includes('_core'))")
     tab.press("ArrowUp")
     tab.wait(f"{TEXTS.format('after')}.some((each) => each.includes('six'))")
+    tab.ask("document.querySelector('[data-controls=\"imports-before\"] select').focus()")
+    tab.press("ArrowDown")
+    tab.press("ArrowDown")
+    tab.wait(f"!{TEXTS.format('imports-before')}.includes('handlers.aws_lambda')")
+    assert "scipy.sparse" in tab.ask(TEXTS.format("imports-before"))
     tab.ask("document.querySelector('[data-controls=\"drift\"] select').focus()")
     tab.press("ArrowDown")
     tab.wait(f"{TEXTS.format('drift')}.includes('others')")

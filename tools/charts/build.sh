@@ -10,7 +10,7 @@ cd "$work"
 npm ci --silent --ignore-scripts
 version=$(node -p 'require("echarts/package.json").version')
 {
-  printf '/*! Apache ECharts %s (bar, treemap, SVG), made by tools/charts/build.sh.\n\n' "$version"
+  printf '/*! Apache ECharts %s (bar, custom, treemap, SVG), made by tools/charts/build.sh.\n\n' "$version"
   cat node_modules/echarts/NOTICE node_modules/echarts/LICENSE node_modules/echarts/licenses/LICENSE-d3
   printf '\nzrender:\n\n'
   cat node_modules/zrender/LICENSE

@@ -43,6 +43,7 @@ from packager.types import (
     BuildRequest,
     ColdStart,
     Evidence,
+    ImportedModule,
     Json,
     LedgerEntry,
     OutputOptions,
@@ -224,8 +225,15 @@ def _restore_evidence(told: Mapping[str, Json], now: Evidence) -> Evidence:
     if start is not None:
         start = ColdStart(**{each.name: told["cold_start"][each.name] for each in fields(start)})
     measured = None if now.declared_start_cpu_ms is None else told["declared_start_cpu_ms"]
+    imports = {
+        when: tuple(ImportedModule(**each) for each in told["imports"][when])
+        for when in now.imports
+    }
     return replace(
-        now, replay=replace(now.replay, cold_start=start), declared_start_cpu_ms=measured
+        now,
+        replay=replace(now.replay, cold_start=start),
+        declared_start_cpu_ms=measured,
+        imports=imports,
     )
 
 

@@ -27,6 +27,7 @@ from packager.pipeline.slim.import_deferral import Name, Sinking
 from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.storing import compressed_store
 from packager.pipeline.slim.tracing import kept_deferral, reachable_modules, side_effects, trace
+from packager.pipeline.slim.tracing.import_tree import list_modules
 from packager.pipeline.slim.tracing.kept_deferral import Deferral
 from packager.pipeline.slim.tracing.trace import UntraceableError
 from packager.types import BuildPlan, Bundle, PassName, Trace
@@ -71,7 +72,8 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         reverted=attempt.list_reverted(),
         cpu_ms_saved=sum(attempt.measure_spared(traced).values()),
     )
-    return replace(after, trace=traced)
+    imports = {"before": list_modules(bundle.trace), "after": list_modules(traced)}
+    return replace(after, trace=traced, imports=imports)
 
 
 class Attempt:

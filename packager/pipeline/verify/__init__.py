@@ -55,6 +55,7 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
     evidence = Evidence(
         proven=False,
         seed=plan.request.proof.seed,
+        imports=bundle.imports,
         engine={} if plan.compiled is None else plan.compiled.evidence,
         notes=tuple(budget.list_left_out_notes(bundle, plan)),
         checks={"budget": sentence, **sentences},

@@ -18,6 +18,8 @@ from packager.commands.artifact.report_values import read_amount, read_count, re
 from packager.types import Json
 
 _SAME: Final = "the same"
+_FEW: Final = 8
+"""Bars that half of the page has room for."""
 _LEAST_POWER: Final = -324
 _MOST_POWER: Final = 308
 
@@ -46,6 +48,7 @@ def describe_proof(documents: Documents) -> Section:
             "unit": "",
             "rows": [{"name": "slimmed by", "value": seen}, {"name": "held out", "value": unseen}],
         },
+        is_half=True,
     )
     oracle = read_text(found["oracle"])
     verdict = (
@@ -95,6 +98,7 @@ def _chart_differences(found: Json) -> Iterator[Chart]:
         title="Values of the answers by their distance from the model's",
         label=f"{equal:,} values are the same and {apart:,} are apart, which the rule allows.",
         data={"kind": "counts", "rows": bars},
+        is_half=len(bars) < _FEW,
     )
 
 

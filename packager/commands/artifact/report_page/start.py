@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from packager.commands.artifact.report_page.figures import format_ms
@@ -12,11 +14,12 @@ from packager.commands.artifact.report_page.sections import (
     Documents,
     Row,
     Section,
+    Table,
     make_bytes_cell,
     make_ms_cell,
     make_table,
 )
-from packager.commands.artifact.report_values import read_amount, read_count
+from packager.commands.artifact.report_values import read_amount, read_count, read_text
 from packager.types import Json
 
 _COLD: Final = (
@@ -25,6 +28,10 @@ _COLD: Final = (
     ("first_invoke_ms", "First answer"),
     ("warm_invoke_ms", "Answer once warm"),
 )
+_WHEN: Final = {
+    "before": "Imports before any was deferred",
+    "after": "Imports as it ships",
+}
 
 
 def describe_start(documents: Documents) -> Section | None:
@@ -60,13 +67,83 @@ def describe_start(documents: Documents) -> Section | None:
         rows += [
             [f"Answer to {_count_rows(size)}", make_ms_cell(each)] for size, each in sorted(by_rows)
         ]
+    charts += _chart_imports(found)
     return Section(
         key="start",
         title="Start and answers",
         lead=f"A start takes {format_ms(start_ms)} of CPU. {saved}{HERE}",
         charts=tuple(charts),
-        tables=(make_table("Measurements", ("Figure", "Value"), rows),),
+        tables=(make_table("Measurements", ("Figure", "Value"), rows), *_list_modules(found)),
     )
+
+
+def _read_imports(found: Json) -> dict[str, list[tuple[str, int, float]]]:
+    """Read the (module, depth, CPU in ms) of each import, as a tree from the top.
+
+    Raises ValueError for a depth that no tree has.
+    """
+    trees: dict[str, list[tuple[str, int, float]]] = {}
+    for when, told in (found.get("imports") or {}).items():
+        deepest = -1
+        for each in told:
+            name, depth = read_text(each["name"]), read_count(each["depth"])
+            if depth > deepest + 1:
+                raise ValueError(f"the import of {name[:80]!r} stands inside of none")
+            deepest = depth
+            trees.setdefault(when, []).append((name, depth, read_amount(each["cpu_ms"]) or 0.0))
+    return {when: trees[when] for when in _WHEN if when in trees}
+
+
+def _chart_imports(found: Json) -> Iterator[Chart]:
+    """Yield a flame graph for each time that the function was traced, both at one scale."""
+    trees = _read_imports(found)
+    sums = {when: sum(cpu for _, depth, cpu in tree if not depth) for when, tree in trees.items()}
+    order: dict[str, int] = {}  # a package has its colour in both
+    for name, _, _ in chain(*trees.values()):
+        order.setdefault(_name_top(name), len(order))
+    for when, tree in trees.items():
+        whole = format_ms(sums[when])
+        yield Chart(
+            key=f"imports-{when}",
+            title=f"{_WHEN[when]}: {whole}",
+            label=(
+                f"Flame graph of the imports of a start, {whole} of CPU. "
+                f"{_name_longest(tree)} The table below has every module."
+            ),
+            data={
+                "kind": "flame",
+                "most": max(sums.values()),
+                "rows": [
+                    {"name": name, "depth": depth, "ms": cpu, "color": order[_name_top(name)]}
+                    for name, depth, cpu in tree
+                ],
+            },
+        )
+
+
+def _name_top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _name_longest(tree: list[tuple[str, int, float]]) -> str:
+    named = sorted(((cpu, name) for name, depth, cpu in tree if depth == 1), reverse=True)[:3]
+    return "".join(f"{name} takes {format_ms(cpu)}. " for cpu, name in named).strip()
+
+
+def _list_modules(found: Json) -> Iterator[Table]:
+    """Yield a table of the modules that take most, with what each takes before and after."""
+    trees = _read_imports(found)
+    if not trees:
+        return
+    times = {when: {name: cpu for name, _, cpu in tree} for when, tree in trees.items()}
+    names = {name for each in times.values() for name in each}
+    order = sorted(names, key=lambda name: (-max(t.get(name, 0.0) for t in times.values()), name))
+    rows: list[Row] = [
+        [name, *(make_ms_cell(t[name]) if name in t else "" for t in times.values())]
+        for name in order
+    ]
+    columns = ("Module, with what it imports", *(_WHEN[when] for when in times))
+    yield make_table("Imports of a start, CPU under the build's recorder", columns, rows)
 
 
 def _list_times(cold: Json) -> list[Row]:

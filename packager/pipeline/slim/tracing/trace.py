@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -17,6 +18,7 @@ from packager.errors import ToolError
 from packager.pipeline.slim import imports
 from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.tracing import trace_requests
+from packager.pipeline.slim.tracing.import_tree import list_modules
 from packager.pipeline.slim.tracing.trace_requests import TraceRequest
 from packager.system.resources import WORKERS
 from packager.system.sandbox import read_result
@@ -49,7 +51,12 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         f"{len(found.answers)} requests: {len(found.modules)} modules loaded, "
         f"{len(found.opened)} of {len(bundle.files)} files opened"
     )
-    return replace(account_for(bundle, PASS, proof=proof), trace=found, untraced="")
+    return replace(
+        account_for(bundle, PASS, proof=proof),
+        trace=found,
+        imports={"after": list_modules(found)},
+        untraced="",
+    )
 
 
 def record(bundle: Bundle, plan: BuildPlan) -> Trace:
@@ -138,13 +145,23 @@ def _run(
         refusing=tuple(found["refusing"]),
         files={name: PurePosixPath(path) for name, path in found["files"].items()},
         opened=tuple(PurePosixPath(path) for path in found["opened"]),
-        own_cpu_ms=found["own_cpu_ms"],
+        own_cpu_ms=_read_times(found["own_cpu_ms"]),
+        importers={name: str(each) for name, each in found["importers"].items()},
         answers=tuple(found["answers"]),
         asked={name: (module, wanted) for name, (module, wanted) in found["asked"].items()},
         absent_files=tuple(PurePosixPath(path) for path in found["absent_files"]),
         absent_modules=tuple(found["absent_modules"]),
     )
     return trace, uses
+
+
+def _read_times(told: dict[str, Any]) -> dict[str, float]:
+    """Leave out what is no time: the model's own code runs in the process that writes them."""
+    return {
+        name: float(each)
+        for name, each in told.items()
+        if isinstance(each, int | float) and math.isfinite(each)
+    }
 
 
 PASS: Final = Pass(

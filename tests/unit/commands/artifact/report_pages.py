@@ -10,7 +10,7 @@ from typing import Any
 
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
-from packager.types import ColdStart, Distances, LedgerEntry, Replay
+from packager.types import ColdStart, Distances, ImportedModule, LedgerEntry, Replay
 from tests import fake_plan
 
 HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">'&lt;{{7*7}}\u2028\u202e"
@@ -57,6 +57,20 @@ def build(base: Path) -> Path:
         replay=replayed,
         declared_bytes=600_000_000,
         declared_start_cpu_ms=2376.0,
+        imports={
+            when: tuple(
+                ImportedModule(name, depth, cpu / part)
+                for name, depth, cpu in (
+                    ("handlers.aws_lambda", 0, 300.0),
+                    ("sklearn.tree", 1, 200.0),
+                    ("scipy.sparse", 2, 120.0),
+                    ("numpy", 2, 60.0),
+                    ("json", 1, 12.0),
+                    ("skops.io", 0, 40.0),
+                )
+            )
+            for when, part in (("before", 1), ("after", 2))
+        },
     )
     verified = fake_plan.verified(fake_plan.tree(base / "tree", plan), evidence)
     grown = LedgerEntry(

@@ -142,6 +142,41 @@ def test_a_difference_that_no_number_can_have_is_refused(
         render_page(evidence, report)
 
 
+def test_the_flame_graphs_have_the_imports_of_the_evidence(
+    page: Parsed, documents: tuple[Any, Any]
+) -> None:
+    told = documents[0]["evidence"]["imports"]
+
+    assert [*told] == ["after", "before"]
+    for when, tree in told.items():
+        chart = page.charts[f"imports-{when}"]
+        rows = [(each["name"], each["depth"], each["ms"]) for each in chart["rows"]]
+        assert rows == [(each["name"], each["depth"], each["cpu_ms"]) for each in tree]
+        assert chart["most"] == 340.0
+        assert {str(each["cpu_ms"]) for each in tree} <= set(page.values)
+    colors = [
+        {each["name"]: each["color"] for each in page.charts[f"imports-{when}"]["rows"]}
+        for when in told
+    ]
+    assert colors[0] == colors[1]
+    assert colors[0]["numpy"] != colors[0]["json"]
+
+
+def test_without_imports_there_is_no_flame_graph(documents: tuple[Any, Any]) -> None:
+    evidence, report = json.loads(json.dumps(documents))
+    del evidence["evidence"]["imports"]
+
+    assert not [key for key in Parsed(render_page(evidence, report)).charts if "imports" in key]
+
+
+def test_an_import_that_stands_inside_of_none_is_refused(documents: tuple[Any, Any]) -> None:
+    evidence, report = json.loads(json.dumps(documents))
+    evidence["evidence"]["imports"]["after"][0]["depth"] = 3
+
+    with pytest.raises(ValueError, match="inside of none"):
+        render_page(evidence, report)
+
+
 def test_the_tables_have_every_figure_of_the_proof_and_the_passes(
     page: Parsed, documents: tuple[Any, Any]
 ) -> None:

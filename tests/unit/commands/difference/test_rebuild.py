@@ -35,6 +35,7 @@ from packager.types import (
     BuildPlan,
     BuildRequest,
     ColdStart,
+    ImportedModule,
     LedgerEntry,
     ModelOptions,
     RebuildInputs,
@@ -64,7 +65,9 @@ def _make_plan(name: str, **options: Any) -> BuildPlan:
 
 def _prove(tree: Path, start: ColdStart | None, saved: float) -> VerifiedBundle:
     """A bundle with a pass whose saving is measured."""
-    made = fake_plan.verified(tree, fake_plan.evidence(cold_start=start))
+    imports = {"after": (ImportedModule("numpy", 0, saved),)}
+    evidence = replace(fake_plan.evidence(cold_start=start), imports=imports)
+    made = fake_plan.verified(tree, evidence)
     entry = LedgerEntry(
         name="defer",
         bytes_before=1000,

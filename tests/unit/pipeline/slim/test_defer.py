@@ -8,16 +8,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from packager.pipeline.slim import defer
 from packager.pipeline.slim.import_deferral import Sinking
-from packager.pipeline.slim.tracing import side_effects
+from packager.pipeline.slim.tracing import kept_deferral, side_effects, trace
 from packager.system.file_tree import records
 from packager.system.resources import WORKERS
-from packager.types import Bundle, Interpreter
+from packager.types import Bundle, ImportedModule, Interpreter, Trace
 from tests import fake_plan
 
 WORKER = WORKERS / "deferred.py"
@@ -174,6 +175,36 @@ def test_without_a_trace_nothing_is_deferred(tmp_path: Path) -> None:
     after = defer.PASS.apply(before, plan)
     assert after.files == before.files
     assert after.ledger[-1].proof == "nothing deferred: the model has no probes"
+
+
+def test_the_imports_of_a_start_are_told_before_and_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make_trace(cpu_ms: float) -> Trace:
+        return fake_plan.trace(importers={"numpy": ""}, own_cpu_ms={"numpy": cpu_ms})
+
+    plan = fake_plan.plan()
+    root = fake_plan.tree(tmp_path, plan)
+    monkeypatch.setattr(trace, "record", lambda *_: make_trace(9.0))
+    settled = SimpleNamespace(
+        settle_again=lambda _: make_trace(3.0),
+        deferral=None,
+        proof=lambda _: "",
+        list_reverted=tuple,
+        measure_spared=lambda _: {},
+    )
+    monkeypatch.setattr(defer, "Attempt", lambda *_: settled)
+    for name in ("make_key", "recall_deferral", "keep_deferral"):
+        monkeypatch.setattr(kept_deferral, name, lambda *_: None)
+
+    seen = trace.PASS.apply(Bundle(root=root, files=tuple(records(root))), plan)
+    deferred = defer.PASS.apply(seen, plan)
+
+    assert seen.imports == {"after": (ImportedModule("numpy", 0, 9.0),)}
+    assert deferred.imports == {
+        "before": (ImportedModule("numpy", 0, 9.0),),
+        "after": (ImportedModule("numpy", 0, 3.0),),
+    }
 
 
 def test_sources_are_read_once_for_all_builds(

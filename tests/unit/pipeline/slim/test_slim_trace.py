@@ -167,6 +167,20 @@ def test_a_module_is_charged_for_its_own_time_alone(tmp_path: Path) -> None:
     assert own["pkg.eager"] < own["pkg.slow"]
 
 
+def test_each_module_of_a_start_is_told_with_its_importer(tmp_path: Path) -> None:
+    importers = traced(tmp_path, {"event": {"import": "pkg.late"}, "refused": False})["importers"]
+
+    ours = {name: importers[name] for name in ("entry", "pkg", "pkg.eager", "pkg.slow")}
+    assert ours == {"entry": "", "pkg": "entry", "pkg.eager": "entry", "pkg.slow": "pkg.eager"}
+    assert "pkg.late" not in importers
+
+
+def test_what_is_no_time_is_left_out() -> None:
+    told = {"a": 1.5, "b": float("nan"), "c": "x", "d": 2, "e": None}
+
+    assert trace._read_times(told) == {"a": 1.5, "d": 2.0}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
