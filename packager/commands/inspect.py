@@ -10,12 +10,13 @@ from typing import Any, TypeAlias
 
 from packager import targets
 from packager.commands import engine_comparison
-from packager.commands.artifact import read_manifest, report_values
+from packager.commands.artifact import read_example, report_values
 from packager.commands.artifact.description import EVIDENCE, read_json
 from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.next_steps import deploy_command, run_command
 from packager.commands.targets.fit import needs_gpu
-from packager.commands.targets.selection import list_verdicts, measured_before, verdicts_of
+from packager.commands.targets.measurements import measured_before
+from packager.commands.targets.selection import list_verdicts, verdicts_of
 from packager.commands.targets.workload import Measured, Workload
 from packager.environments import resolver_memory
 from packager.errors import ModelFormatError
@@ -109,9 +110,7 @@ def _explain_missing(folder: Path) -> Iterator[None]:
 
 def _example(folder: Path, report: dict[str, Any]) -> bytes | None:
     """The request that was saved with the model; None where there is none."""
-    home = folder / "function" / targets.load(report["target"]["name"]).tree.home
-    example = read_manifest(home).example
-    return None if example is None else (home / example).read_bytes()
+    return read_example(folder / "function" / targets.load(report["target"]["name"]).tree.home)
 
 
 def list_ledger(ledger: Sequence[LedgerEntry]) -> list[LedgerRow]:

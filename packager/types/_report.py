@@ -48,7 +48,7 @@ class ColdStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distances:
-    """How far the values of answers that passed lie from the registered model's."""
+    """Distances of the values of answers that passed from the registered model's."""
 
     equal: int = 0
     """Values that do not differ."""

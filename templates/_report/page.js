@@ -30,8 +30,10 @@
   });
   const names = (rows, inverse) => ({
     type: "category", data: rows, inverse, axisTick: { show: false }, axisLine: { lineStyle: { color: color("line") } },
-    axisLabel: { color: color("text"), formatter: (name) => cut(name, 26), interval: inverse ? 0 : "auto" },
+    axisLabel: { color: color("text"), formatter: (name) => cut(name, 34), interval: inverse ? 0 : "auto" },
   });
+  // bars of a logarithmic axis begin at a power of ten below the least
+  const least = (data) => 10 ** Math.floor(Math.log10(Math.min(...data.series.flatMap((each) => each.values.filter((value) => value > 0)))) - 1e-9);
   const base = { animation: false, textStyle: { fontFamily: "system-ui, Liberation Sans, sans-serif" } };
   const grid = { left: 8, right: 64, top: 8, bottom: 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" };
 
@@ -95,11 +97,22 @@
         data: data.rows.map((each) => ({ value: each.value, itemStyle: { color: color(data.unit === "%" && each.value > 80 ? "warm" : "accent") } })),
       }],
     }),
+    costs: (data) => ({
+      ...base, height: 56 + data.groups.length * (14 + 17 * data.series.length), grid: { ...grid, right: 190 },
+      xAxis: { ...axis("$"), type: "log", min: least(data), startValue: least(data), axisLabel: { color: color("muted"), hideOverlap: true, formatter: (value) => `$${show(value, "")}` } },
+      yAxis: names(data.groups, true),
+      tooltip: tooltip((at) => `${at.seriesName}, ${at.name}\n${data.series[at.seriesIndex].told[at.dataIndex]}`),
+      series: data.series.map((each, at) => ({
+        type: "bar", name: each.name, barWidth: 14, barGap: "20%", itemStyle: { color: PALETTE[at % PALETTE.length] },
+        label: { show: true, position: "right", color: color("text"), fontSize: 11, formatter: (bar) => `${each.told[bar.dataIndex].split(", ")[0]}  ${each.name}` },
+        data: each.values.map((value) => value || null),
+      })),
+    }),
     counts: (data) => ({
       ...base, grid: { ...grid, right: 16, top: 24 },
       xAxis: names(data.rows.map((each) => each.name), false),
       // a single value would have no height where the axis begins at 1
-      yAxis: { ...axis(""), type: "log", min: 0.5, axisLabel: { color: color("muted"), formatter: (value) => (value < 1 ? "" : show(value, "")) } },
+      yAxis: { ...axis(""), type: "log", min: 0.5, startValue: 0.5, axisLabel: { color: color("muted"), formatter: (value) => (value < 1 ? "" : show(value, "")) } },
       tooltip: tooltip((at) => `${at.name}\n${show(at.value, "")}`),
       series: [{
         type: "bar", barMaxWidth: 72,

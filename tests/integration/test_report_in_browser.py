@@ -98,6 +98,11 @@ def test_the_charts_show_the_figures_of_the_evidence(
     assert {"-1.0 kB", "+500 B", "prune", "bytecode"} <= set(tab.ask(TEXTS.format("passes")))
     assert {"the same", "2,190", "1e-9 to 1e-8", "30"} <= set(tab.ask(TEXTS.format("differences")))
     assert {"handlers.aws_lambda", "sklearn.tree"} <= set(tab.ask(TEXTS.format("imports-after")))
+    costs = tab.ask(TEXTS.format("costs"))
+    assert {"0.01 / s", "100 / s"} <= set(costs)
+    assert any(each.startswith("$") and each.endswith("aws-lambda") for each in costs)
+    assert any("? " in each for each in costs)
+    assert any(each.startswith("aws-lambda: ") for each in tab.ask(TEXTS.format("margins")))
     assert "18 to 30" in tab.ask(TEXTS.format("drift"))
 
 

@@ -121,6 +121,22 @@ def read_manifest(function: Path) -> Manifest:
     return found
 
 
+def read_example(function: Path) -> bytes | None:
+    """Read the request that was saved with a model; None where there is none.
+
+    Raises ModelFormatError as `read_manifest` does, and where the file cannot be read.
+    """
+    name = read_manifest(function).example
+    if name is None:
+        return None
+    try:
+        return (function / name).read_bytes()
+    except OSError as error:
+        raise ModelFormatError(
+            f"{function / name} cannot be read: {error.strerror}. Build the artifact again."
+        ) from error
+
+
 def _find_problem(function: Path, manifest: Manifest) -> str:
     """Raises TypeError for a value of another type than a build writes."""
     if manifest.example is not None and find_inside(function, manifest.example) is None:

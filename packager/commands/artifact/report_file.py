@@ -8,6 +8,7 @@ import webbrowser
 from pathlib import Path
 
 from handlers.observability import sketches
+from packager.commands.artifact import read_example
 from packager.commands.artifact.description import (
     EVIDENCE,
     DescribedArtifact,
@@ -62,7 +63,8 @@ def _render(artifact: DescribedArtifact) -> str:
     table = artifact.tree / sketches.FILENAME
     try:
         evidence, report = artifact.read(EVIDENCE), artifact.read(MARKER)
-        return render_page(evidence, report, read_json(table) if table.exists() else None)
+        drift = read_json(table) if table.exists() else None
+        return render_page(evidence, report, drift, example=read_example(artifact.tree))
     except ModelFormatError as error:
         raise IntegrityError(f"{artifact.home} is damaged: {error}") from error
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:

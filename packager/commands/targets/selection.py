@@ -7,18 +7,16 @@ passed over with the size that was found; every other failure is a failure.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from packager import targets
-from packager.commands.artifact.report_values import read_amount, read_count
 from packager.commands.targets import fit
 from packager.commands.targets.costs import Way
 from packager.commands.targets.fit import Verdict
+from packager.commands.targets.measurements import count_rows, read_times
 from packager.commands.targets.workload import Measured, Workload
 from packager.errors import PlanError, VerificationError
 from packager.models.registry import ModelRegistry
@@ -32,7 +30,6 @@ from packager.types import (
     Check,
     Device,
     Finding,
-    Front,
     TargetRow,
     WayRow,
     Weights,
@@ -120,8 +117,8 @@ def read_measurements(report: BuildReport, gpu: str = "") -> Measured:
         memory_bytes=None if cold is None else cold.peak_rss_bytes,
         init_seconds=None if cold is None else cold.init_cpu_ms / 1000,
         answer_seconds=None if cold is None else cold.warm_invoke_ms / 1000,
-        rows=_rows(body),
-        seconds_by_rows={} if cold is None else _read_times(cold.invoke_ms_by_rows),
+        rows=count_rows(body),
+        seconds_by_rows={} if cold is None else read_times(cold.invoke_ms_by_rows),
         request_bytes=None if body is None else len(body),
         # the first question is the example, where there is one
         response_bytes=None if body is None or cold is None else cold.response_bytes,
@@ -130,37 +127,6 @@ def read_measurements(report: BuildReport, gpu: str = "") -> Measured:
         architecture=report.plan.request.target.architecture,
         front=report.plan.request.http.front,
     )
-
-
-def measured_before(
-    report: Mapping[str, Any], evidence: Mapping[str, Any], body: bytes | None
-) -> Measured:
-    """The same, of an artifact's own report.json and evidence.json.
-
-    Raises LookupError, TypeError, AttributeError or ValueError for what no build writes.
-    """
-    cold = evidence.get("evidence", {}).get("cold_start") or {}
-    memory, response = cold.get("peak_rss_bytes"), cold.get("response_bytes")
-    target = report.get("target") or {}
-    return Measured(
-        unzipped_bytes=read_count(report["unzipped_bytes"]),
-        weights_bytes=_sum_weights(report),
-        memory_bytes=None if memory is None else read_count(memory),
-        init_seconds=_seconds(read_amount(cold.get("init_cpu_ms"))),
-        answer_seconds=_seconds(read_amount(cold.get("warm_invoke_ms"))),
-        rows=_rows(body),
-        seconds_by_rows=_read_times(cold.get("invoke_ms_by_rows") or {}),
-        request_bytes=None if body is None else len(body),
-        response_bytes=None if body is None or response is None else read_count(response),
-        python_minor=".".join(str(target.get("python") or "").split(".")[:2]),
-        architecture=str(target.get("architecture") or "x86_64"),
-        front=Front(target.get("front") or Front.HTTP_API),
-    )
-
-
-def _sum_weights(report: Mapping[str, Any]) -> int:
-    """Bytes that lie outside of the function; none by a report that is older than these."""
-    return sum(read_count(each["size_bytes"]) for each in report.get("weights") or ())
 
 
 def list_verdicts(verdicts: Sequence[Verdict]) -> list[TargetRow]:
@@ -213,33 +179,6 @@ def _describe_way(way: Way) -> WayRow:
         "idle_seconds": None if way.idle is None else way.idle.seconds,
         "idle_source": "" if way.idle is None else way.idle.told,
     }
-
-
-def _read_times(by_rows: Mapping[str, object]) -> dict[int, float]:
-    """Seconds by rows. Raises ValueError or TypeError for what no build writes."""
-    times = {int(rows): read_amount(value) for rows, value in by_rows.items()}
-    return {rows: value / 1000 for rows, value in times.items() if rows > 0 and value is not None}
-
-
-def _seconds(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
-
-
-def _rows(body: bytes | None) -> int:
-    """Count the rows of a saved request of MLflow's forms; 1 where it is another."""
-    try:
-        value = json.loads(body or b"")
-    except ValueError:
-        return 1
-    if not isinstance(value, dict):
-        return 1
-    split = value.get("dataframe_split")
-    rows = split.get("data") if isinstance(split, dict) else None
-    for name in ("dataframe_records", "inputs", "instances"):
-        rows = rows if rows is not None else value.get(name)
-    if isinstance(rows, dict):
-        rows = next(iter(rows.values()), None)
-    return max(1, len(rows)) if isinstance(rows, list) else 1
 
 
 def _too_large(error: PlanError | VerificationError) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from handlers.manifest import FILENAME
+from packager.commands.artifact import read_example
 from packager.commands.artifact.report_page import PAGE, render_page
 from packager.pipeline import sizes
 from packager.pipeline.emit import _text
@@ -67,7 +68,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
     ]
     emitted += write_infrastructure(artifact, plan, out)
     emitted.append(_copy_file(artifact.folder / plan.target.tree.home / FILENAME, out))
-    emitted.append(_write(out, PAGE, _render_page(evidence, report, plan)))
+    emitted.append(_write(out, PAGE, _render_page(artifact, evidence, report, plan)))
     digests = {path.relative_to(out).as_posix(): sha256(path) for path in emitted}
     emitted.append(_write(out, "report.json", to_json({**report, "emitted": digests})))
     return BuildReport(
@@ -128,10 +129,16 @@ def _keep_exact_samples(verified: VerifiedBundle, scrub: _text.Scrubber) -> Veri
     return replace(verified, samples=tuple(samples))
 
 
-def _render_page(evidence: object, report: object, plan: BuildPlan) -> str:
+def _render_page(artifact: Artifact, evidence: object, report: object, plan: BuildPlan) -> str:
     """Render the page of what the files hold: no figure in it is another than theirs."""
     drift = None if plan.drift is None else json.loads(plan.drift)
-    return render_page(json.loads(to_json(evidence)), json.loads(to_json(report)), drift)
+    return render_page(
+        json.loads(to_json(evidence)),
+        json.loads(to_json(report)),
+        drift,
+        example=read_example(artifact.folder / plan.target.tree.home),
+        facts_dir=plan.request.target.facts_dir,
+    )
 
 
 def _copy_file(source: Path, out: Path) -> Path:

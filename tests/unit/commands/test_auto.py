@@ -12,6 +12,7 @@ import pytest
 
 from packager import targets
 from packager.commands.targets import selection
+from packager.commands.targets.measurements import count_rows
 from packager.commands.targets.selection import (
     build_auto,
     list_verdicts,
@@ -203,4 +204,4 @@ def test_the_answer_that_was_timed_is_held_to_what_a_target_sends_back() -> None
     ],
 )
 def test_rows_of_an_example(body: bytes | None, rows: int) -> None:
-    assert selection._rows(body) == rows
+    assert count_rows(body) == rows

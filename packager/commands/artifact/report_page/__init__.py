@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from packager.commands.artifact.report_page.figures import (
@@ -27,15 +28,24 @@ PAGE: Final = "report.html"
 _FOLDER: Final = resources.TEMPLATES / "_report"
 
 
-def render_page(evidence: Json, report: Json, drift: Json = None) -> str:
+def render_page(
+    evidence: Json,
+    report: Json,
+    drift: Json = None,
+    *,
+    example: bytes | None = None,
+    facts_dir: Path | None = None,
+) -> str:
     """Render the page of evidence.json, report.json and drift.json, the same each time.
 
+    `example` is the request that was saved with the model, `facts_dir` the user's own facts.
     Raises LookupError, TypeError, AttributeError or ValueError for what no build writes.
     """
     import jinja2  # noqa: PLC0415 - most commands make no page
     from markupsafe import Markup  # noqa: PLC0415
 
-    documents = Documents(*map(show_controls, (evidence, report, drift)))
+    shown = map(show_controls, (evidence, report, drift))
+    documents = Documents(*shown, example=example, facts_dir=facts_dir)
     report = documents.report
     sections = list_sections(documents)
     scripts = [_read(name) for name in ("charts.js", "page.js")]

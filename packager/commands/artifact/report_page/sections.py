@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from packager.commands.artifact.report_page.figures import format_bytes, format_ms
@@ -21,6 +22,9 @@ class Documents:
     evidence: Json
     report: Json
     drift: Json = None
+    example: bytes | None = None
+    """The request that was saved with the model; None where there is none."""
+    facts_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from packager.commands.artifact.report_page.costs import describe_costs
 from packager.commands.artifact.report_page.figures import format_bytes, format_ms, format_share
 from packager.commands.artifact.report_page.proof import describe_proof
 from packager.commands.artifact.report_page.sections import (
@@ -40,6 +41,7 @@ def list_sections(documents: Documents) -> list[Section]:
         describe_proof(documents),
         describe_start(documents),
         describe_limits(documents),
+        describe_costs(documents),
         describe_decisions(documents),
         None if documents.drift is None else describe_drift(documents),
     ]

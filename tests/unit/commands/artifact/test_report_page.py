@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from packager.commands.artifact.report_page import embed_json, render_page
+from packager.commands.artifact.report_page.costs import RATES
 from packager.commands.artifact.report_page.figures import (
     format_bytes,
     format_ms,
@@ -19,6 +20,8 @@ from packager.commands.artifact.report_page.figures import (
 )
 from packager.commands.artifact.report_page.sections import Documents
 from packager.commands.artifact.report_page.views import describe_drift, list_sections
+from packager.commands.inspect import inspect_artifact
+from packager.commands.targets.workload import Workload
 from packager.system import resources
 from tests.unit.commands.artifact.report_pages import (
     DRIFT,
@@ -64,7 +67,7 @@ def test_two_builds_write_the_same_page(folder: Path, tmp_path: Path) -> None:
 def test_every_section_is_there(page: Parsed) -> None:
     keys = [given["id"] for tag, given in page.elements if tag == "section"]
 
-    assert keys == ["sizes", "passes", "proof", "start", "limits", "decisions", "drift"]
+    assert keys == ["sizes", "passes", "proof", "start", "limits", "costs", "decisions", "drift"]
 
 
 def test_the_treemaps_have_the_sizes_of_the_evidence(
@@ -175,6 +178,78 @@ def test_an_import_that_stands_inside_of_none_is_refused(documents: tuple[Any, A
 
     with pytest.raises(ValueError, match="inside of none"):
         render_page(evidence, report)
+
+
+def test_the_costs_are_those_of_inspect(
+    folder: Path, page: Parsed, documents: tuple[Any, Any]
+) -> None:
+    chart = page.charts["costs"]
+    assert chart["groups"] == ["0.01 / s", "0.1 / s", "1 / s", "10 / s", "100 / s"]
+    for number, rate in enumerate(RATES):
+        told = inspect_artifact(folder, Workload(requests_per_second=rate))["targets"]
+        ways = [way for each in told for way in each["ways"]]
+        cheapest = {
+            each["target"]: each["ways"][0]["dollars_a_month"]["total"]
+            for each in told
+            if each["fits"] and each["ways"]
+        }
+        assert {each["name"]: each["values"][number] for each in chart["series"]} == cheapest
+        assert {str(way["dollars_a_month"]["total"]) for way in ways} <= set(page.values)
+        marks = {
+            each["name"]: "?" in each["told"][number].partition(",")[0] for each in chart["series"]
+        }
+        unchecked = {each["target"]: not each["ways"][0]["checked"] for each in told}
+        assert marks == {name: unchecked[name] for name in cheapest}
+
+
+def test_the_limits_of_every_target_are_those_of_inspect(folder: Path, page: Parsed) -> None:
+    told = inspect_artifact(folder, Workload())["targets"]
+
+    shown = {each["name"]: each["value"] for each in page.charts["margins"]["rows"]}
+    known = {
+        f"{each['target']}: {one['what']}": 100 * one["used"] / one["limit"]
+        for each in told
+        for one in each["ceilings"]
+    }
+    assert shown == {name: known[name] for name in shown}
+    assert {name for name, share in known.items() if share >= 1} <= shown.keys()
+    assert {name.partition(":")[0] for name in shown} == {each["target"] for each in told}
+    assert {
+        str(one[key]) for each in told for one in each["ceilings"] for key in ("used", "left")
+    } <= {*page.values}
+
+
+def test_own_prices_are_the_page_s_too(documents: tuple[Any, Any], tmp_path: Path) -> None:
+    text = (resources.FACTS / "prices.toml").read_text(encoding="utf-8")
+    own_text = re.sub(r"(?m)^gb_second = .*", "gb_second = 0.5", text)
+    (tmp_path / "prices.toml").write_text(own_text)
+
+    usual, own = (
+        Parsed(render_page(*documents, facts_dir=facts)).charts["costs"]["series"][0]["values"]
+        for facts in (None, tmp_path)
+    )
+
+    assert own[-1] > usual[-1]
+
+
+def test_prices_that_cannot_be_read_leave_the_page_without_them(
+    documents: tuple[Any, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "prices.toml").write_text("[[functions]]\ntarget = 7\n")
+    found = Parsed(render_page(*documents, facts_dir=tmp_path))
+
+    assert not {"costs", "margins"} & {*found.charts}
+    assert "Targets are not compared here: " in found.page
+
+
+def test_without_a_timed_answer_nothing_has_a_price(documents: tuple[Any, Any]) -> None:
+    evidence, report = json.loads(json.dumps(documents))
+    evidence["evidence"]["cold_start"] = None
+    found = Parsed(render_page(evidence, report))
+
+    assert "costs" not in found.charts
+    assert "margins" in found.charts
+    assert "Nothing was timed" in found.page
 
 
 def test_the_tables_have_every_figure_of_the_proof_and_the_passes(

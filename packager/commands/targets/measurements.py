@@ -1,0 +1,71 @@
+"""Measurements of an artifact that was built before, as its own documents record them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from packager.commands.artifact.report_values import read_amount, read_count
+from packager.commands.targets.workload import Measured
+from packager.types import Front
+
+
+def measured_before(
+    report: Mapping[str, Any], evidence: Mapping[str, Any], body: bytes | None
+) -> Measured:
+    """Return the measurements in an artifact's own report.json and evidence.json.
+
+    `body` is the request that was saved with its model, None where there is none.
+
+    Raises LookupError, TypeError, AttributeError or ValueError for what no build writes.
+    """
+    cold = evidence.get("evidence", {}).get("cold_start") or {}
+    memory, response = cold.get("peak_rss_bytes"), cold.get("response_bytes")
+    target = report.get("target") or {}
+    return Measured(
+        unzipped_bytes=read_count(report["unzipped_bytes"]),
+        weights_bytes=_sum_weights(report),
+        memory_bytes=None if memory is None else read_count(memory),
+        init_seconds=_seconds(read_amount(cold.get("init_cpu_ms"))),
+        answer_seconds=_seconds(read_amount(cold.get("warm_invoke_ms"))),
+        rows=count_rows(body),
+        seconds_by_rows=read_times(cold.get("invoke_ms_by_rows") or {}),
+        request_bytes=None if body is None else len(body),
+        response_bytes=None if body is None or response is None else read_count(response),
+        python_minor=".".join(str(target.get("python") or "").split(".")[:2]),
+        architecture=str(target.get("architecture") or "x86_64"),
+        front=Front(target.get("front") or Front.HTTP_API),
+    )
+
+
+def _sum_weights(report: Mapping[str, Any]) -> int:
+    """Bytes that lie outside of the function; none by a report that is older than these."""
+    return sum(read_count(each["size_bytes"]) for each in report.get("weights") or ())
+
+
+def read_times(by_rows: Mapping[str, object]) -> dict[int, float]:
+    """Seconds by rows. Raises ValueError or TypeError for what no build writes."""
+    times = {int(rows): read_amount(value) for rows, value in by_rows.items()}
+    return {rows: value / 1000 for rows, value in times.items() if rows > 0 and value is not None}
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def count_rows(body: bytes | None) -> int:
+    """Count the rows of a saved request of MLflow's forms; 1 where it is another."""
+    try:
+        value = json.loads(body or b"")
+    except ValueError:
+        return 1
+    if not isinstance(value, dict):
+        return 1
+    split = value.get("dataframe_split")
+    rows = split.get("data") if isinstance(split, dict) else None
+    for name in ("dataframe_records", "inputs", "instances"):
+        rows = rows if rows is not None else value.get(name)
+    if isinstance(rows, dict):
+        rows = next(iter(rows.values()), None)
+    return max(1, len(rows)) if isinstance(rows, list) else 1
