@@ -123,6 +123,7 @@ class ReportPage(TypedDict):
     """Where the page of an artifact lies, and whether it was made just now."""
 
     folder: str
+    """The artifact's; empty for that of a model, which was built for the page alone."""
     page: str
     made: bool
 

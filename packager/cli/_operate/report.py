@@ -1,16 +1,18 @@
-"""`packager report`: the page of an artifact."""
+"""`packager report`: the page of an artifact, or of a model that is built for it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from packager.cli import _options as opt
-from packager.cli._common import show
+from packager.cli._common import check_request, registry, show
 from packager.cli._panels import Panel
 from packager.commands import console
+from packager.types import BuildRequest, ModelOptions, OutputOptions, ReportPage, TargetOptions
 
 PageFile = Annotated[
     Path | None,
@@ -19,7 +21,8 @@ PageFile = Annotated[
         "-o",
         metavar="<file>",
         rich_help_panel=Panel.OUTPUT,
-        help="Make the page anew, of evidence.json and report.json, and write it to this file.",
+        help="Make the page anew, of evidence.json and report.json, and write it to this file. "
+        "Without it a model's page is NAME.report.html in the current folder.",
         show_default=False,
         dir_okay=False,
     ),
@@ -30,11 +33,28 @@ Open = Annotated[
 ]
 
 
+BuiltFor = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        "-t",
+        metavar="<target>",
+        rich_help_panel=Panel.TARGET,
+        help="Target that a model is built for.",
+    ),
+]
+
+
 def report(
-    artifact: opt.Artifact,
+    source: opt.ModelOrArtifact,
     *,
     out: PageFile = None,
     show_page: Open = False,
+    target: BuiltFor = "aws-lambda",
+    tracking_uri: opt.TrackingUri = None,
+    registry_uri: opt.RegistryUri = None,
+    trust_model_index: opt.TrustModelIndex = False,
+    allow_network: opt.AllowNetwork = False,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
     quiet: opt.Quiet = False,
@@ -44,13 +64,41 @@ def report(
     A build writes report.html into its folder: one file, which asks nothing of any other place.
     This command prints where it lies, and makes it where an older build left none.
 
+    A model is built first, or its artifact is taken from the cache. The page alone is kept.
+
     Ends with 12 where the page was changed since the build, or a file that it is made of is
     damaged.
     """
     from packager.commands.artifact.report_file import open_page, provide_page
 
+    home = Path(source)
     with console.progress(verbose=verbose, quiet=quiet):
-        found = provide_page(artifact, out)
+        if home.is_dir() and not (home / "MLmodel").is_file():
+            found = provide_page(home, out)
+        else:
+            model = ModelOptions(
+                uri=source,
+                tracking_uri=tracking_uri,
+                registry_uri=registry_uri,
+                trust_model_index=trust_model_index,
+                allow_network=allow_network,
+            )
+            request = BuildRequest(model=model, target=TargetOptions(name=target))
+            found = _build_page(check_request(request), out)
         if show_page:
             open_page(Path(found["page"]))
     show(found, as_json=as_json, human=console.show_page)
+
+
+def _build_page(request: BuildRequest, out: Path | None) -> ReportPage:
+    """Build the model, or take the artifact of an earlier build, into a folder that goes away."""
+    from packager.commands.artifact.report_file import name_page, provide_page
+    from packager.pipeline.build import build_or_reuse
+    from packager.system.scratch import make_scratch
+
+    with make_scratch("report") as folder:
+        home = folder / "artifact"
+        wanted = replace(request, output=OutputOptions(folder=home))
+        build_or_reuse(wanted, registry(wanted))
+        found = provide_page(home, name_page(home) if out is None else out)
+    return {**found, "folder": ""}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import webbrowser
 from pathlib import Path
+from typing import Final
 
 from handlers.observability import sketches
 from packager.commands.artifact import read_example
@@ -24,6 +26,7 @@ from packager.system.file_tree import sha256
 from packager.types import ReportPage
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_NAME: Final = 100
 
 
 def provide_page(folder: Path, out: Path | None = None) -> ReportPage:
@@ -42,6 +45,17 @@ def provide_page(folder: Path, out: Path | None = None) -> ReportPage:
     text = _render(artifact)
     _write(own if out is None else out.absolute(), text)
     return {"folder": str(home), "page": str(out.absolute() if out else own), "made": True}
+
+
+def name_page(folder: Path) -> Path:
+    """Name a file in the current folder for the page of an artifact, by its model and version.
+
+    Raises ModelFormatError and IntegrityError as `provide_page` does.
+    """
+    report = read_artifact(folder).read(MARKER)
+    given = f"{report.get('name') or ''}-{report.get('version') or ''}"
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", given)[:_LONGEST_NAME].strip(".-")
+    return Path(f"{name or 'model'}.{PAGE}")
 
 
 def open_page(page: Path) -> None:

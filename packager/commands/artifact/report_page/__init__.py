@@ -44,9 +44,8 @@ def render_page(
     import jinja2  # noqa: PLC0415 - most commands make no page
     from markupsafe import Markup  # noqa: PLC0415
 
-    shown = map(show_controls, (evidence, report, drift))
-    documents = Documents(*shown, example=example, facts_dir=facts_dir)
-    report = documents.report
+    report = show_controls(report)
+    documents = Documents(show_controls(evidence), report, show_controls(drift), example, facts_dir)
     sections = list_sections(documents)
     scripts = [_read(name) for name in ("charts.js", "page.js")]
     style = _read("page.css")

@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 
 from packager.cli import app
 from packager.commands.artifact.integrity import verify_artifact
+from packager.commands.artifact.report_file import name_page
 from packager.errors import IntegrityError, ModelFormatError, PackagerError, StorageError
+from packager.models.registry import ModelRegistry
+from packager.types import BuildRequest
 from tests.unit.commands.artifact.report_pages import build
 
 
@@ -109,6 +112,67 @@ def test_a_figure_of_another_type_is_named(artifact: Path, tmp_path: Path) -> No
 
     with pytest.raises(IntegrityError, match=r"'<b>' is no whole number"):
         _run(artifact, "--out", tmp_path / "page.html")
+
+
+@pytest.fixture
+def asked(built: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[BuildRequest]:
+    """What is built, in a current folder of its own; the artifact is the same each time."""
+    requests: list[BuildRequest] = []
+
+    def make(request: BuildRequest, _: ModelRegistry) -> None:
+        requests.append(request)
+        shutil.copytree(built, request.output.folder)
+
+    monkeypatch.setattr("packager.pipeline.build.build_or_reuse", make)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return requests
+
+
+def test_a_model_is_built_for_its_page_alone(asked: list[BuildRequest], built: Path) -> None:
+    found = json.loads(
+        _run("models:/churn/7", "-t", "azure-functions", "--allow-network", "--json")
+    )
+
+    (request,) = asked
+    assert (request.model.uri, request.model.allow_network) == ("models:/churn/7", True)
+    assert request.target.name == "azure-functions"
+    assert not request.output.folder.exists()
+    page = Path("churn-7.report.html")
+    assert found == {"folder": "", "page": str(page.absolute()), "made": True}
+    assert page.read_bytes() == (built / "report.html").read_bytes()
+    assert [*Path().iterdir()] == [page]
+
+
+def test_a_model_s_folder_is_a_model(asked: list[BuildRequest], tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "MLmodel").write_text("")
+    out = tmp_path / "page.html"
+
+    _run(tmp_path / "model", "--out", out)
+
+    assert asked[0].model.uri == str(tmp_path / "model")
+    assert out.is_file()
+    assert not [*Path().iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "page"),
+    [
+        ("../../etc/churn", "1", "etc-churn-1.report.html"),
+        ("..", "", "model.report.html"),
+        ("a\nb <c>", "2", "a-b-c--2.report.html"),
+        ("名前", "3", "3.report.html"),
+        ("x" * 300, "1", f"{'x' * 100}.report.html"),
+    ],
+)
+def test_a_page_s_name_stays_in_the_folder(
+    artifact: Path, name: str, version: str, page: str
+) -> None:
+    path = artifact / "report.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"name": name, "version": version}))
+
+    assert name_page(artifact) == Path(page)
 
 
 def test_a_folder_that_no_build_made_is_refused(tmp_path: Path) -> None:

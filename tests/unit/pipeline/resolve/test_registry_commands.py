@@ -43,6 +43,7 @@ LINES: dict[str, tuple[str, ...]] = {
         "build models:/churn/1 -o {out} --tracking-uri {uri} --registry-uri {uri} --engine auto",
     ),
     "diff": ("diff models:/churn/1 models:/churn@champion",),
+    "report": ("report models:/churn/1", "report models:/churn@champion --registry-uri {uri}"),
     "serve": ("serve models:/churn/1", "serve models:/churn@champion --registry-uri {uri}"),
 }
 """Lines that read a model of the registry, which lies where MLflow looks by default."""
@@ -53,7 +54,6 @@ WITHOUT = {
     "sign": "sign . --key key.pem",
     "verify": "verify .",
     "audit": "audit .",
-    "report": "report .",
     "batch": "batch . s3://b/in/ s3://b/out",
     "replay": "replay . http://127.0.0.1:9",
     "push-weights": "push-weights . s3://b-b/in",
