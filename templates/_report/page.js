@@ -1,10 +1,22 @@
 "use strict";
 (() => {
-  const figures = JSON.parse(document.getElementById("figures").textContent);
+  // neither the figures nor the library is read before the page is painted
+  const text = (id) => document.getElementById(id).textContent;
+  let figures;
+  const load = () => {
+    if (figures) return;
+    figures = JSON.parse(text("figures"));
+    const library = document.createElement("script");
+    library.textContent = text("library");
+    document.head.append(library);
+    root.dataset.loaded = performance.now();
+  };
   const root = document.documentElement;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const drawn = new Map();
   const PALETTE = ["#2f6bd8", "#b4500f", "#1b7f5c", "#8a44b8", "#a8325e", "#5c6b1e", "#1f7390", "#7a5230", "#4d55b8", "#8f3a3a"];
+  // of a sheet of A4 or Letter without its margins: charts are drawn before a browser lays out the sheet
+  const PAPER = "700px";
   const SMALL = "#616b7a";
 
   const color = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
@@ -185,6 +197,7 @@
   };
 
   const draw = (place) => {
+    load();
     const key = place.dataset.chart, data = figures[key];
     const state = drawn.get(key) ?? { chosen: 0 };
     const { height, ...option } = kinds[data.kind](data, state.chosen);
@@ -238,7 +251,6 @@
       draw(each.target);
     }
   }), { rootMargin: "400px" });
-  // the figures are there before the charts: text is painted first
   requestAnimationFrame(() => setTimeout(() => places.forEach((each) => watch.observe(each))));
 
   new ResizeObserver(() => drawn.forEach((each) => each.chart.resize())).observe(document.body);
@@ -263,11 +275,13 @@
     root.dataset.theme = "light";
     closed = [...document.querySelectorAll("details:not([open])")];
     closed.forEach((each) => { each.open = true; });
+    document.body.style.width = PAPER;
     places.forEach(draw);
   });
   addEventListener("afterprint", () => {
     if (before) root.dataset.theme = before; else delete root.dataset.theme;
     closed.forEach((each) => { each.open = false; });
+    document.body.style.width = "";
     settle();
   });
 })();

@@ -132,6 +132,45 @@ def test_a_package_is_entered_and_a_column_chosen_by_the_keyboard(
     assert tab.list_complaints() == []
 
 
+def test_a_large_page_is_painted_before_its_charts_are_drawn(
+    tab: Page, documents: tuple[Any, Any], tmp_path: Path
+) -> None:
+    evidence, report = documents
+    parts = {f"package_{at}": {f"part_{at}_{one}": 1000 for one in range(120)} for at in range(900)}
+    evidence = evidence | {"sizes": {"before": parts, "after": parts}}
+    text = render_page(evidence, report, DRIFT)
+    assert len(text) > 5_000_000
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+
+    tab.events.clear()
+    tab.open((tmp_path / "page.html").as_uri())
+    tab.wait("document.querySelector('[data-chart]').dataset.drawn")
+
+    painted = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+    assert tab.ask(f"{painted} < Number(document.documentElement.dataset.loaded)")
+    assert tab.list_complaints() == []
+    assert not tab.ask("document.querySelector('[data-chart=\"drift\"]').dataset.drawn")
+
+
+def test_the_charts_fit_the_sheet_that_is_printed(
+    tab: Page, documents: tuple[Any, Any], tmp_path: Path
+) -> None:
+    _open(tab, tmp_path / "page.html", render_page(*documents, DRIFT))
+    widths = "[...document.querySelectorAll('[data-chart] svg')].map((each) => each.clientWidth)"
+    closed = "document.querySelectorAll('details:not([open])').length"
+    before = tab.ask(widths), tab.ask(closed)
+    assert max(before[0]) > 700
+    assert before[1] > 0
+
+    tab.ask("dispatchEvent(new Event('beforeprint'))")
+    assert max(tab.ask(widths)) <= 700
+    assert tab.ask(closed) == 0
+    tab.ask("dispatchEvent(new Event('afterprint'))")
+
+    assert (tab.ask(widths), tab.ask(closed)) == before
+    assert tab.list_complaints() == []
+
+
 def test_a_hostile_name_runs_nothing(tab: Page, documents: tuple[Any, Any], tmp_path: Path) -> None:
     _open(tab, tmp_path / "page.html", render_page(*make_hostile(*documents)))
     _keep(tab, "report-hostile.png")

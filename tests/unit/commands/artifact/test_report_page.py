@@ -299,6 +299,13 @@ def test_the_policy_allows_the_scripts_and_the_style_of_the_page_alone(page: Par
     assert rules["base-uri"] == rules["form-action"] == "'none'"
 
 
+def test_nothing_but_a_short_script_runs_before_the_page_is_painted(page: Parsed) -> None:
+    kinds = [given.get("type") for tag, given in page.elements if tag == "script"]
+
+    assert kinds == ["application/json", "text/plain", None]
+    assert len(page.texts["script"][2]) < 20_000 < len(page.texts["script"][1])
+
+
 def test_a_hostile_name_stays_text(page: Parsed, documents: tuple[Any, Any]) -> None:
     found = Parsed(render_page(*make_hostile(*documents)))
 
