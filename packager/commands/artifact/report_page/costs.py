@@ -31,6 +31,11 @@ _KEY: Final = "costs"
 _TITLE: Final = "Targets and costs"
 _LEAST_PERCENT: Final = 1.0
 """Of a limit, below which only the table has it."""
+_UNREADABLE: Final = (
+    "Targets are not compared here: the facts that the page was made with cannot be read. "
+    "`packager inspect` with the same --facts-dir says why."
+)
+"""Without the error's own words, which name a folder of the machine that built it."""
 _UNCHECKED: Final = "?"
 
 _Compared = dict[float, tuple[Verdict, ...]]
@@ -40,8 +45,8 @@ def describe_costs(documents: Documents) -> Section:
     """Compare the targets by this artifact's measurements; say why where no prices can be read."""
     try:
         compared = _compare_targets(documents)
-    except FactsError as error:
-        return Section(key=_KEY, title=_TITLE, lead=f"Targets are not compared here: {error}")
+    except FactsError:
+        return Section(key=_KEY, title=_TITLE, lead=_UNREADABLE)
     verdicts = compared[RATES[0]]
     fitting = [each.target for each in verdicts if each.fits]
     said = f"It fits {_join(fitting)}." if fitting else "It fits none of them."

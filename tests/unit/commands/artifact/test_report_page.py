@@ -240,6 +240,7 @@ def test_prices_that_cannot_be_read_leave_the_page_without_them(
 
     assert not {"costs", "margins"} & {*found.charts}
     assert "Targets are not compared here: " in found.page
+    assert str(tmp_path) not in found.page
 
 
 def test_without_a_timed_answer_nothing_has_a_price(documents: tuple[Any, Any]) -> None:
