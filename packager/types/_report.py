@@ -57,6 +57,11 @@ class Distances:
     by_power: Mapping[int, int] = field(default_factory=dict)
     """Power of ten at or below an absolute difference -> how many values differ so far."""
 
+    @property
+    def is_told(self) -> bool:
+        """False where every value is random, or there is none: nothing is shown by it."""
+        return bool(self.equal or self.by_power)
+
     def __add__(self, other: Distances) -> Distances:
         powers = sorted({*self.by_power, *other.by_power})
         return Distances(

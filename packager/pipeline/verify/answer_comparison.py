@@ -86,7 +86,7 @@ def compare_answer(
         finding = make_finding(f"{probe.name}: {_format_differences(wrong)}.")
         return Comparison(unseen=probe.unseen, error=error, finding=finding)
     distances = _count_distances(wanted, near, measure)
-    rows = probe.rows if distances.equal or near else 0
+    rows = probe.rows * distances.is_told
     return Comparison(unseen=probe.unseen, rows=rows, error=error, distances=distances)
 
 

@@ -146,13 +146,17 @@ def _run(
         files={name: PurePosixPath(path) for name, path in found["files"].items()},
         opened=tuple(PurePosixPath(path) for path in found["opened"]),
         own_cpu_ms=_read_times(found["own_cpu_ms"]),
-        importers={name: str(each) for name, each in found["importers"].items()},
+        importers=_read_importers(found["importers"]),
         answers=tuple(found["answers"]),
         asked={name: (module, wanted) for name, (module, wanted) in found["asked"].items()},
         absent_files=tuple(PurePosixPath(path) for path in found["absent_files"]),
         absent_modules=tuple(found["absent_modules"]),
     )
     return trace, uses
+
+
+def _read_importers(told: dict[str, Any]) -> dict[str, str]:
+    return {name: str(each) for name, each in told.items()}
 
 
 def _read_times(told: dict[str, Any]) -> dict[str, float]:
