@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -155,11 +155,11 @@ def _run(
     return trace, uses
 
 
-def _read_importers(told: dict[str, Any]) -> dict[str, str]:
+def _read_importers(told: Mapping[str, object]) -> dict[str, str]:
     return {name: str(each) for name, each in told.items()}
 
 
-def _read_times(told: dict[str, Any]) -> dict[str, float]:
+def _read_times(told: Mapping[str, object]) -> dict[str, float]:
     """Leave out what is no time: the model's own code runs in the process that writes them."""
     return {
         name: float(each)
