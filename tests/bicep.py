@@ -25,7 +25,7 @@ def _models() -> Mapping[str, Any]:
     web, apps = _clients()
     return {
         "Microsoft.Web/sites": web.Site,
-        "Microsoft.Web/sites/config": web.SiteAuthSettingsV2,
+        "Microsoft.Web/sites/config/authsettingsV2": web.SiteAuthSettingsV2,
         "Microsoft.Web/serverfarms": web.AppServicePlan,
         "Microsoft.App/managedEnvironments": apps.ManagedEnvironment,
         "Microsoft.App/containerApps": apps.ContainerApp,
@@ -49,6 +49,8 @@ def unknown_names(parsed: dict[str, Any]) -> list[str]:
     found: list[str] = []
     for name, resource in parsed["resources"].items():
         kind = resource["type"]
+        if kind == "Microsoft.Web/sites/config":
+            kind = f"{kind}/{_unconditional(resource['config'])['name']}"
         if kind in _models():
             found += _unknown(_unconditional(resource["config"]), _models()[kind], name)
     return found
@@ -87,6 +89,12 @@ def _unknown(value: Any, model: Any, where: str) -> Iterator[str]:
             yield f"{where}.{key}: unknown; there are {', '.join(sorted(known))}"
         elif known[key] is not None:
             yield from _unknown(item, known[key], f"{where}.{key}")
+
+
+def list_names(model: str) -> list[str]:
+    """Every property of one of the web client's models."""
+    web, _ = _clients()
+    return sorted(_wire_names(getattr(web, model)))
 
 
 def _wire_names(model: Any) -> dict[str, Any]:

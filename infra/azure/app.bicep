@@ -1,4 +1,5 @@
-// One function app on Flex Consumption. Every connection is by identity: no key exists to leak.
+// One function app on Flex Consumption. Every connection is by identity: no key exists to leak, but
+// for that of a share with weights (weights.bicep).
 param name string
 param location string
 param pythonVersion string
@@ -24,6 +25,11 @@ param privateEndpointSubnetId string
 param privateDnsZoneIds object
 param storageKeyUri string
 param storageKeyIdentityId string
+param weightsOutside bool
+param weightsAccountName string
+param weightsAccountGroup string
+param weightsShareName string
+param weightsMountPath string
 param tags object
 
 var suffix = uniqueString(resourceGroup().id, name)
@@ -213,6 +219,10 @@ var telemetrySettings = openTelemetry ? [
   { name: 'PYTHON_ENABLE_OPENTELEMETRY', value: 'true' }
 ] : []
 
+var weightsSettings = weightsOutside ? [
+  { name: 'PACKAGER_WEIGHTS', value: weightsMountPath }
+] : []
+
 resource site 'Microsoft.Web/sites@2025-05-01' = {
   name: 'func-${suffix}'
   location: location
@@ -231,7 +241,7 @@ resource site 'Microsoft.Web/sites@2025-05-01' = {
     publicNetworkAccess: isAppPrivate ? 'Disabled' : 'Enabled'
     siteConfig: {
       minTlsVersion: '1.2'
-      appSettings: concat(ownSettings, authSettings, telemetrySettings, empty(events) ? [] : doors.outputs.settings)
+      appSettings: concat(ownSettings, authSettings, telemetrySettings, weightsSettings, empty(events) ? [] : doors.outputs.settings)
     }
     functionAppConfig: {
       deployment: {
@@ -299,6 +309,17 @@ resource authentication 'Microsoft.Web/sites/config@2025-05-01' = {
         enabled: false
       }
     }
+  }
+}
+
+module weightsMount 'weights.bicep' = if (weightsOutside) {
+  name: 'weights'
+  params: {
+    siteName: site.name
+    accountName: weightsAccountName
+    accountGroup: weightsAccountGroup
+    shareName: weightsShareName
+    mountPath: weightsMountPath
   }
 }
 

@@ -85,6 +85,21 @@ param storageKeyUri string = ''
 @description('Resource ID of a user-assigned identity that may use this key; needed with storageKeyUri')
 param storageKeyIdentityId string = ''
 
+@description('The model\'s large files lie on a share that the app mounts, as the package was built')
+param weightsOutside bool = false
+
+@description('Storage account with the share that has the weights; needed with weightsOutside, and there already')
+param weightsAccountName string = ''
+
+@description('Resource group of this account')
+param weightsAccountGroup string = ''
+
+@description('The share of Azure Files in this account, with the files of weights/ at its root')
+param weightsShareName string = ''
+
+@description('Where the app mounts it')
+param weightsMountPath string = '/mounts/weights'
+
 param tags object = {}
 
 // a combination that cannot be is refused before anything is made
@@ -102,6 +117,8 @@ var endpoints = lacksSubnet ? fail('privateEndpoints needs subnetId and privateE
 var sources = isOutOfReach ? fail('Event Grid reaches no private app: privateEndpoints=storage-and-app goes with neither blob nor eventgrid.') : events
 var keyIdentityId = lacksKey ? fail('storageKeyUri and storageKeyIdentityId go together: give both or none.') : storageKeyIdentityId
 var keyUri = isNoKey ? fail('storageKeyUri is a key without its version, as https://VAULT.vault.azure.net/keys/NAME.') : storageKeyUri
+var lacksShare = weightsOutside && (empty(weightsAccountName) || empty(weightsAccountGroup) || empty(weightsShareName))
+var shareName = lacksShare ? fail('The weights lie outside of this package: weightsAccountName, weightsAccountGroup and weightsShareName name the share that has them.') : weightsShareName
 var audience = empty(entraAudience) ? 'api://${entraClientId}' : entraAudience
 
 var allTags = union(tags, { 'azd-env-name': environmentName })
@@ -141,6 +158,11 @@ module app 'app.bicep' = {
     privateDnsZoneIds: privateDnsZoneIds
     storageKeyUri: keyUri
     storageKeyIdentityId: keyIdentityId
+    weightsOutside: weightsOutside
+    weightsAccountName: weightsAccountName
+    weightsAccountGroup: weightsAccountGroup
+    weightsShareName: shareName
+    weightsMountPath: weightsMountPath
     tags: allTags
   }
 }

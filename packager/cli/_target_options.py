@@ -196,8 +196,9 @@ Weights: TypeAlias = Annotated[
         **define_enum_choice(WeightsPlace, metavar="<place>"),
         rich_help_panel=Panel.TARGET,
         help="Where the model's files of 1 MB or more go: package (in what is deployed), fetch (in "
-        "S3, from which each start fetches them), mount (on a file system that the function "
-        "mounts) or auto (fetch where the package would be too large). For aws-lambda.",
+        "S3, from which each start fetches them; aws-lambda), mount (on a file system that the "
+        "function mounts; aws-lambda, azure-functions) or auto (outside where the package would be "
+        "too large: fetch on aws-lambda, mount on azure-functions).",
     ),
 ]
 FactsDir: TypeAlias = Annotated[

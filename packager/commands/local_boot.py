@@ -81,8 +81,8 @@ def _find_weights(built: artifact.Built, target: Target) -> tuple[LocalWeights |
     if folder is None:
         return None, None
     fetched = manifest.weights_from != "mount"
-    told = template_environment.read_default(built.home, "EphemeralStorageMb")
-    return LocalWeights(folder=folder, fetched=fetched), int(told) if fetched and told else None
+    told = template_environment.read_default(built.home, "EphemeralStorageMb") if fetched else ""
+    return LocalWeights(folder=folder, fetched=fetched), int(told) if told else None
 
 
 def find_weights(built: artifact.Built, manifest: Manifest) -> Path | None:

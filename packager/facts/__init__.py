@@ -232,11 +232,12 @@ def weights(
 ) -> WeightsSupport:
     """Read what the target gives a function for weights outside of it, had in one of `ways`."""
     table = read(_name_file(target), folder).table("weights")
+    fetched = Weights.FETCH in ways
     found = WeightsSupport(
         ways=ways,
         handlers=handlers,
-        tmp_most_bytes=table.whole("tmp_most_bytes"),
-        fetch_bytes_per_second=table.whole("fetch_bytes_per_second"),
+        tmp_most_bytes=table.whole("tmp_most_bytes") if fetched else 0,
+        fetch_bytes_per_second=table.whole("fetch_bytes_per_second") if fetched else 0,
         source=table.source(),
         as_of=table.day("as_of"),
     )

@@ -121,7 +121,7 @@ def _holds_code(bundle: Bundle, file: FileRecord) -> bool:
 def choose_tmp_mb(bundle: Bundle, plan: BuildPlan) -> int:
     """Choose the size of the function's /tmp: its platform's own, or what fetched weights need."""
     own = plan.target.limits.tmp_bytes // _MB
-    if not bundle.weights or plan.request.target.weights is Weights.MOUNT:
+    if not bundle.weights or plan.weights_way is Weights.MOUNT:
         return own
     outside = sum({file.sha256: file.size_bytes for file in bundle.weights}.values())
     steps = -(-(outside + SPARE_BYTES) // (STEP_MB * _MB))
@@ -130,7 +130,7 @@ def choose_tmp_mb(bundle: Bundle, plan: BuildPlan) -> int:
 
 def estimate_fetch_seconds(bundle: Bundle, plan: BuildPlan) -> float:
     """Estimate how long a start fetches: their size over a speed that a page states."""
-    if plan.target.weights is None or plan.request.target.weights is Weights.MOUNT:
+    if plan.target.weights is None or plan.weights_way is not Weights.FETCH:
         return 0.0
     return bundle.weights_bytes / plan.target.weights.fetch_bytes_per_second
 

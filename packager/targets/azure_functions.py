@@ -16,6 +16,7 @@ from packager.types import (
     Target,
     Telemetry,
     Tree,
+    Weights,
 )
 
 NAME: Final = "azure-functions"
@@ -89,5 +90,11 @@ def target(facts_dir: Path | None = None) -> Target:
             answering=frozenset({azure_triggers.BATCHES}),
             needs={azure_triggers.BATCHES: ("azure-functions-durable>=1.7,<2",)},
             outputs=azure_triggers.OUTPUTS,
+        ),
+        weights=facts.weights(
+            NAME,
+            (Weights.MOUNT,),
+            tuple(f"loaders/weights/{name}.py" for name in ("__init__", "download", "mounted")),
+            facts_dir,
         ),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from packager.types._choices import Device, Engine, Frame, Shipped, Tier
+from packager.types._choices import Device, Engine, Frame, Shipped, Tier, Weights
 from packager.types._model import Compiled, LoaderSpec, ResolvedModel, UpgradedPin
 from packager.types._request import BuildRequest
 from packager.types._target import Runtime, Target
@@ -137,6 +137,14 @@ class BuildPlan:
     @property
     def device(self) -> Device:
         return self.request.target.device or self.target.machine.device
+
+    @property
+    def weights_way(self) -> Weights:
+        """Return how the function has weights that lie outside of it, where some do."""
+        wanted, support = self.request.target.weights, self.target.weights
+        if wanted in (Weights.FETCH, Weights.MOUNT) or support is None:
+            return wanted
+        return support.ways[0]
 
     @property
     def variables(self) -> Mapping[str, str]:

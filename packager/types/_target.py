@@ -288,14 +288,19 @@ class WeightsSupport:
     """Ways in which a target's function can have weights that are not in what is deployed."""
 
     ways: tuple[Weights, ...]
+    """The first is taken where the build is to choose."""
     handlers: tuple[str, ...]
     """Files of handlers/ that ship then, as globs relative to handlers/."""
     tmp_most_bytes: int
-    """Most of /tmp that can be asked for: what is fetched lies there."""
+    """Most of /tmp that can be asked for: what is fetched lies there. 0 where nothing is."""
     fetch_bytes_per_second: int
-    """Of one function, as its source measured it; nothing here can."""
+    """Of one function, as its source measured it; nothing here can. 0 where nothing is fetched."""
     source: str
     as_of: date
+
+    @property
+    def fetches(self) -> bool:
+        return Weights.FETCH in self.ways
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,8 @@ def find_all(weights: tuple[Weight, ...], folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         msg = (
             f"{VARIABLE} is {str(folder)!r}, and no file system is mounted there. Deploy with "
-            "WeightsAccessPointArn, or set it to the function's LocalMountPath."
+            "WeightsAccessPointArn (on Azure weightsAccountName and weightsShareName), or set it "
+            "to the path at which one is mounted."
         )
         raise WeightsError(msg)
     return {weight.sha256: _check_file(weight, folder / weight.sha256) for weight in weights}
@@ -37,7 +38,7 @@ def _check_file(weight: Weight, path: Path) -> Path:
     except OSError as error:
         msg = (
             f"{path} ({weight.path}) cannot be read: {error.strerror}. Copy the files of the "
-            "artifact's weights/ there, and let the access point's user read them."
+            "artifact's weights/ there, and let the function's user read them."
         )
         raise WeightsError(msg) from error
     if size != weight.size_bytes:

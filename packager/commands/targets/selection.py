@@ -53,15 +53,17 @@ class Decided:
 def _choose_target(request: BuildRequest, name: str, gpu: str) -> BuildRequest:
     """The request for a target, without a GPU unless the model needs one or one was asked for.
 
-    Weights lie outside where the target can have them there.
+    Weights lie outside where the target can have them there in that way.
     """
     device = None if gpu or request.target.device else Device.CPU
     support = targets.load(name, request.target.facts_dir).weights
+    ways = () if support is None else (*support.ways, Weights.AUTO)
+    wanted = request.target.weights
     return change_request(
         request,
         target=name,
         device=request.target.device or device,
-        weights=request.target.weights if support else Weights.PACKAGE,
+        weights=wanted if wanted in ways else Weights.PACKAGE,
     )
 
 

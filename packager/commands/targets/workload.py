@@ -47,7 +47,7 @@ class Measured:
 
     def estimate_fetch_seconds(self, target: Target) -> float:
         """Estimate how long a start on the target fetches weights, at the speed of its facts."""
-        if target.weights is None:
+        if target.weights is None or not target.weights.fetches:
             return 0.0
         return self.weights_bytes / target.weights.fetch_bytes_per_second
 

@@ -123,8 +123,7 @@ def _describe_weights(verified: VerifiedBundle, plan: BuildPlan) -> dict[str, ob
     bundle = verified.bundle
     way = None
     if bundle.weights:
-        mounted = plan.request.target.weights is Weights.MOUNT
-        way = (Weights.MOUNT if mounted else Weights.FETCH).value
+        way = plan.weights_way.value
     own_mb, tmp_mb = plan.target.limits.tmp_bytes >> 20, sizes.choose_tmp_mb(bundle, plan)
     return {
         "tmp_mb": tmp_mb,

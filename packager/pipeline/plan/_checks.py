@@ -243,11 +243,11 @@ def _check_weights(request: BuildRequest, target: Target) -> Iterator[str]:
         limit = target.limits.unzipped_bytes / 1e9
         yield (
             f"--weights {wanted}: {target.name} takes {limit:.1f} GB, and the weights lie among "
-            "them; aws-lambda can have them outside. Leave it out."
+            "them; aws-lambda and azure-functions can have them outside. Leave it out."
         )
     elif wanted not in (*target.weights.ways, Weights.AUTO):
         known = ", ".join((*target.weights.ways, Weights.AUTO, Weights.PACKAGE))
-        yield f"--weights {wanted}: {target.name} takes {known}."
+        yield f"--weights {wanted}: {target.name} takes {known}.{_explain_ways(target)}"
     elif request.target.compute is not Compute.ON_DEMAND:
         yield (
             f"--weights {wanted}: with --compute {request.target.compute} weights are always in "
@@ -258,6 +258,15 @@ def _check_weights(request: BuildRequest, target: Target) -> Iterator[str]:
             f"--weights {wanted}: {WITHOUT_WEIGHTS} has none, its numbers are in the library. "
             f"Leave one of --weights and --engine {WITHOUT_WEIGHTS} out."
         )
+
+
+def _explain_ways(target: Target) -> str:
+    if target.weights is None or target.weights.fetches:
+        return ""
+    return (
+        " What is fetched lies on the disk that the package lies on, so that nothing is won by "
+        f"fetching ({target.limits.source})."
+    )
 
 
 def _auth(request: BuildRequest, target: Target) -> Iterator[str]:
@@ -344,14 +353,16 @@ def size(model: ResolvedModel, target: Target, weights: Weights = Weights.PACKAG
     if weights is not Weights.PACKAGE and support is not None:
         outside = sum(f.size_bytes for f in model.files if f.size_bytes >= LEAST_WEIGHT_BYTES)
         total -= outside
-        if weights is not Weights.MOUNT and outside > support.tmp_most_bytes:
+        if weights is not Weights.MOUNT and support.fetches and outside > support.tmp_most_bytes:
             raise PlanError(
                 f"The model's large files have {outside:,} bytes; /tmp, where a start of "
                 f"{target.name} fetches them to, has {support.tmp_most_bytes:,} at most.\n"
                 f"The way out is the target {target.way_out}, or --weights mount."
             )
     if total > target.limits.unzipped_bytes:
-        outside_too = "" if support is None else ", or --weights fetch, which has them outside"
+        outside_too = (
+            "" if support is None else f", or --weights {support.ways[0]}, which has them outside"
+        )
         raise PlanError(
             f"The model's own files have {total:,} bytes; {target.name} takes "
             f"{target.limits.unzipped_bytes:,} for everything, unpacked "

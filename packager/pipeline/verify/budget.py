@@ -66,7 +66,8 @@ def _suggest(bundle: Bundle, plan: BuildPlan) -> str:
     over = bundle.size_bytes - plan.target.limits.unzipped_bytes
     if plan.target.weights is None or bundle.weights or outside < over:
         return ""
-    return f", or with --weights fetch: {outside / 1e6:.1f} MB of the model can lie outside"
+    way = plan.target.weights.ways[0]
+    return f", or with --weights {way}: {outside / 1e6:.1f} MB of the model can lie outside"
 
 
 def describe_weights(bundle: Bundle, plan: BuildPlan) -> dict[str, str]:
@@ -75,7 +76,7 @@ def describe_weights(bundle: Bundle, plan: BuildPlan) -> dict[str, str]:
         return {}
     count = len(bundle.weights)
     size = f"{count} file{'s' * (count > 1)}, {bundle.weights_bytes / 1e6:.1f} MB, outside of it"
-    if plan.request.target.weights is Weights.MOUNT:
+    if plan.weights_way is Weights.MOUNT:
         how = (
             "it had them read-only in a folder outside of its own, which stands for the mounted "
             "file system"
@@ -88,14 +89,18 @@ def describe_weights(bundle: Bundle, plan: BuildPlan) -> dict[str, str]:
     return {"weights": f"{size}: {how}."}
 
 
+_SPARED: Final = {
+    Weights.FETCH: "nothing to push, and nothing to fetch at a start",
+    Weights.MOUNT: "no file system to fill and to mount",
+}
+
+
 def list_weight_notes(bundle: Bundle, plan: BuildPlan) -> Iterator[str]:
     """Yield what whoever deploys should know of them."""
-    wanted, limits = plan.request.target.weights, plan.target.limits
-    if wanted not in (Weights.FETCH, Weights.MOUNT):
-        wanted = Weights.FETCH
-        if not bundle.weights:
-            return
+    wanted, limits = plan.weights_way, plan.target.limits
     if not bundle.weights:
+        if plan.request.target.weights in (Weights.AUTO, Weights.PACKAGE):
+            return
         least = sizes.LEAST_WEIGHT_BYTES >> 20
         yield (
             f"--weights {wanted} has no effect: the model has no file of {least} MB or more that "
@@ -107,7 +112,7 @@ def list_weight_notes(bundle: Bundle, plan: BuildPlan) -> Iterator[str]:
         yield (
             f"The weights would fit: with them the function has {whole / 1e6:.1f} MB of the "
             f"{limits.unzipped_bytes / 1e6:.1f} MB that {plan.target.name} takes. Without "
-            f"--weights {wanted} there is nothing to push, and nothing to fetch at a start."
+            f"--weights {wanted} there is {_SPARED[wanted]}."
         )
     seconds = sizes.estimate_fetch_seconds(bundle, plan)
     if plan.target.weights is not None and seconds > limits.init_seconds:

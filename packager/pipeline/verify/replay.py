@@ -91,7 +91,7 @@ def prepare_boot(plan: BuildPlan, folder: Path, bundle: Bundle | None = None) ->
 def _find_weights(plan: BuildPlan, outside: Bundle | None) -> LocalWeights | None:
     if outside is None or outside.weights_root is None:
         return None
-    fetched = plan.request.target.weights is not Weights.MOUNT
+    fetched = plan.weights_way is not Weights.MOUNT
     return LocalWeights(folder=outside.weights_root, fetched=fetched)
 
 

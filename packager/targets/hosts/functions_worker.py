@@ -67,7 +67,7 @@ class WorkerHost(ConfinedProgram):
                 *(library, door / "socket"),
             ],
             env=self._environment(),
-            readable=(_WORKER, library, door),
+            readable=(_WORKER, library, door, *self._list_weights()),
         )
         stack.callback(self._end)
         self._connection = stack.enter_context(self._accept_connection(listener))
@@ -173,8 +173,13 @@ class WorkerHost(ConfinedProgram):
             network=self._boot.network,
         )
 
+    def _list_weights(self) -> tuple[Path, ...]:
+        """The folder that stands for a mounted share, where the app has weights outside of it."""
+        return () if self._boot.weights is None else (self._boot.weights.folder.absolute(),)
+
     def _environment(self) -> dict[str, str]:
         """Return what the platform sets for apps to look at, and nothing of this machine's."""
+        weights = self._list_weights()
         return {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
@@ -185,6 +190,7 @@ class WorkerHost(ConfinedProgram):
             "AzureWebJobsScriptRoot": str(self._folder),
             **({} if sandbox.has_own_root() else {"PYTHONDONTWRITEBYTECODE": "1"}),
             **process.numeric_environment(),
+            **({"PACKAGER_WEIGHTS": str(weights[0])} if weights else {}),
             **self._boot.env,
         }
 

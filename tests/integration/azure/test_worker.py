@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from packager.environments import interpreters
-from packager.targets.hosts import Boot, Call
+from packager.targets.hosts import Boot, Call, LocalWeights
 from packager.targets.hosts.functions_worker import WorkerHost
 from packager.targets.hosts.functions_worker_library import client
 from packager.targets.lambda_emulator import why_not_bootable
@@ -59,6 +60,25 @@ def test_what_azure_would_show_as_no_function_is_told_before(
 
     assert answer.failure is not None
     assert said in answer.failure
+
+
+def test_weights_outside_of_the_app_are_read_and_not_written(tmp_path: Path) -> None:
+    source = (
+        HTTP + "    import os, pathlib\n"
+        "    file = pathlib.Path(os.environ['PACKAGER_WEIGHTS'], 'aa')\n"
+        "    try:\n        file.write_text('other')\n"
+        "    except OSError as error:\n        pass\n"
+        "    return func.HttpResponse(file.read_text())\n"
+    )
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "aa").write_text("as it was proven")
+    (tmp_path / "app").mkdir()
+    boot = app(tmp_path / "app", source)
+    with WorkerHost(replace(boot, weights=LocalWeights(folder=weights, fetched=False))) as host:
+        answer = host.ask(Call())
+
+    assert (answer.status, answer.text) == (200, "as it was proven")
 
 
 def test_bytes_arrive_as_they_were_sent_and_the_log_is_kept(tmp_path: Path) -> None:

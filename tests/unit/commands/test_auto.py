@@ -31,6 +31,7 @@ from packager.types import (
     Finding,
     Requirements,
     SavedExample,
+    Weights,
 )
 from tests import fake_plan
 
@@ -103,6 +104,26 @@ def test_a_build_that_is_too_large_goes_on_to_the_next(
 
     assert decided.report.plan.target.name == "aws-lambda-image"
     assert decided.passed_over == ("aws-lambda: It is 38 MB over.",)
+
+
+@pytest.mark.parametrize("wanted", [Weights.FETCH, Weights.MOUNT, Weights.AUTO])
+def test_each_target_has_its_weights_outside_in_its_own_ways_alone(
+    monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest], wanted: Weights
+) -> None:
+    def make(request: BuildRequest) -> BuildReport:
+        found = Finding(check=Check.BUDGET, message="It is too large.", hint="")
+        raise VerificationError([found])
+
+    building(monkeypatch, tried, make)
+
+    with pytest.raises(VerificationError):
+        run(weights=wanted)
+
+    asked = {request.target.name: request.target.weights for request in tried}
+    assert asked.pop("aws-lambda") is wanted
+    on_azure = Weights.PACKAGE if wanted is Weights.FETCH else wanted
+    assert asked.pop("azure-functions") is on_azure
+    assert {*asked.values()} == {Weights.PACKAGE}
 
 
 def test_what_was_measured_counts_and_not_what_was_built(

@@ -63,7 +63,8 @@ def test_no_connection_holds_a_key() -> None:
     assert app["storage"]["config"]["properties"]["allowSharedKeyAccess"] is False
     assert app["insights"]["config"]["properties"]["DisableLocalAuth"] is True
     assert app["container"]["config"]["properties"]["publicAccess"] == "None"
-    assert not [path for path in FILES if "listKeys" in path.read_text(encoding="utf-8")]
+    keyed = [path.name for path in FILES if "listKeys" in path.read_text(encoding="utf-8")]
+    assert keyed == ["weights.bicep"], "Azure Files is mounted with a key alone"
     assert {"AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId"} <= {
         each["name"] for each in settings
     }
@@ -125,6 +126,7 @@ def test_the_rules_of_an_account_are_off_by_default() -> None:
         ("sources", "Event Grid reaches no private app"),
         ("keyIdentityId", "give both or none"),
         ("keyUri", "https://VAULT.vault.azure.net/keys/NAME"),
+        ("shareName", "name the share that has them"),
     ],
 )
 def test_a_combination_that_cannot_be_fails_with_the_reason(variable: str, said: str) -> None:
@@ -215,3 +217,23 @@ def test_your_own_key_is_for_queues_and_tables_too() -> None:
         parsed["resources"]["storage"]["config"]["properties"]["encryption"]
     )
     assert (without, given) == (None, "ownKey")
+
+
+def test_a_share_is_mounted_where_the_app_looks_for_its_weights() -> None:
+    app = bicep.read(FOLDER / "app.bicep")
+    mounts = _resources("weights.bicep")["mounts"]["config"]
+    condition, (setting,), otherwise = _condition(app["variables"]["weightsSettings"]["value"])
+
+    assert (condition, otherwise) == ("weightsOutside", [])
+    assert setting == {"name": "PACKAGER_WEIGHTS", "value": "weightsMountPath"}
+    assert app["modules"]["weightsMount"]["config"]["condition"] == "weightsOutside"
+    assert (
+        app["modules"]["weightsMount"]["config"]["config"]["params"]["mountPath"]
+        == setting["value"]
+    )
+    assert (mounts["parent"], mounts["name"]) == ("site", "azurestorageaccounts")
+    (share,) = mounts["properties"].values()
+    # https://learn.microsoft.com/en-us/rest/api/appservice/web-apps/update-azure-storage-accounts
+    assert set(share) <= set(bicep.list_names("AzureStorageInfoValue"))
+    assert share["type"] == "AzureFiles"
+    assert share["mountPath"] == "mountPath"

@@ -34,7 +34,7 @@ def move_out(bundle: Bundle, plan: BuildPlan) -> Bundle:
     limit = plan.target.limits.unzipped_bytes
     if not found or (wanted is Weights.AUTO and bundle.size_bytes <= limit):
         return bundle
-    way = Weights.FETCH if wanted is Weights.AUTO else wanted
+    way = plan.weights_way
     if way is Weights.MOUNT:
         _refuse_linked_data(bundle, found)
     manifest = Manifest.read(bundle.root)
@@ -73,7 +73,7 @@ def _refuse_linked_data(bundle: Bundle, found: Iterable[FileRecord]) -> None:
         raise PlanError(
             f"--weights mount: {beside[0]} lies beside an ONNX graph, and onnxruntime takes a "
             "graph's data from the graph's own folder alone, through no link. Build with --weights "
-            "fetch."
+            "fetch for aws-lambda, or for another target."
         )
 
 

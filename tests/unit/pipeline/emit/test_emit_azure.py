@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import azure.functions as func
@@ -21,7 +21,7 @@ from packager.pipeline import layout
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
 from packager.system import resources
-from packager.types import BuildPlan, HttpAuth, ReplaySample
+from packager.types import BuildPlan, FileRecord, HttpAuth, ReplaySample, Weights
 from tests import bicep, fake_plan
 from tests.handlers.scorers import scorer
 
@@ -124,6 +124,39 @@ def test_what_was_built_for_is_deployed_for(tmp_path: Path) -> None:
     assert parameters["outputName"]["value"] == "answers/churn"
     assert "run: sh infra/replay.sh && sh infra/subscribe.sh\n" in texts["azure.yaml"]
     assert all(f"| {name} |" in texts["README.md"] for name in azure_triggers.TRIGGERS)
+
+
+@pytest.mark.parametrize("weights", [Weights.MOUNT, Weights.AUTO, Weights.PACKAGE])
+def test_weights_outside_are_mounted_from_a_share(tmp_path: Path, weights: Weights) -> None:
+    request = fake_plan.request(target="azure-functions", weights=weights)
+    made = replace(fake_plan.plan(request=request), target=targets.load("azure-functions"))
+    verified = fake_plan.verified(fake_plan.tree(tmp_path / "tree", made))
+    (tmp_path / "out").mkdir()
+    artifact = package(verified, made, tmp_path / "out")
+    outside = weights is not Weights.PACKAGE
+    if outside:
+        listed = FileRecord(PurePosixPath("model.pkl"), fake_plan.DIGEST, 900_000_000)
+        bundle = replace(verified.bundle, weights=(listed,), weights_root=tmp_path)
+        verified = replace(verified, bundle=bundle)
+    report = emit(artifact, verified, made, tmp_path / "out")
+    texts = {each.name: each.read_text(encoding="utf-8") for each in report.emitted}
+
+    parameters = json.loads(texts["main.parameters.json"])["parameters"]
+    found = {name: each["value"] for name, each in parameters.items() if name[:7] == "weights"}
+    assert found == (_SHARE if outside else {})
+    assert ("az storage file upload-batch" in texts["README.md"]) is outside
+    for value in _SHARE.values():
+        name = str(value).strip("${}=")
+        assert (f"azd env set {name} " in texts["README.md"]) is (outside and value is not True)
+    assert parameters.keys() <= bicep.parse(texts["main.bicep"])["parameters"].keys()
+
+
+_SHARE = {
+    "weightsOutside": True,
+    "weightsAccountName": "${WEIGHTS_ACCOUNT_NAME=}",
+    "weightsAccountGroup": "${WEIGHTS_ACCOUNT_GROUP=}",
+    "weightsShareName": "${WEIGHTS_SHARE_NAME=}",
+}
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -159,6 +159,29 @@ def test_data_of_a_graph_is_fetched_and_not_mounted(tmp_path: Path) -> None:
     assert move_out(_bundle(tmp_path / "fetch", plan, files), plan).weights
 
 
+@pytest.mark.parametrize("weights", [Weights.MOUNT, Weights.AUTO])
+def test_a_share_of_azure_takes_what_is_too_large(tmp_path: Path, weights: Weights) -> None:
+    target = targets.load("azure-functions")
+    target = replace(target, limits=replace(target.limits, unzipped_bytes=4 * len(LARGE)))
+    plan = replace(_plan(weights), target=target)
+    bundle = move_out(_bundle(tmp_path, plan), plan)
+    assert json.loads((bundle.root / FILENAME).read_text())["weights_from"] == "mount"
+    assert len(bundle.weights) == len(OUTSIDE)
+    assert (
+        "which stands for the mounted file system"
+        in budget.describe_weights(bundle, plan)["weights"]
+    )
+    assert list(budget.list_weight_notes(bundle, plan)) == []
+    assert sizes.estimate_fetch_seconds(bundle, plan) == 0
+    assert sizes.choose_tmp_mb(bundle, plan) == target.limits.tmp_bytes >> 20
+    inside = replace(
+        _plan(Weights.PACKAGE),
+        target=replace(target, limits=replace(target.limits, unzipped_bytes=8 * len(LARGE))),
+    )
+    (finding,), _ = budget.check(_bundle(tmp_path / "inside", inside), inside)
+    assert "or with --weights mount: 3.1 MB of the model can lie outside" in finding.hint
+
+
 class TestArtifact:
     def test_weights_lie_beside_the_function_once_each(self, tmp_path: Path) -> None:
         out = _build(tmp_path, _plan(Weights.FETCH))
@@ -237,8 +260,13 @@ def test_other_tools_have_the_weights_too(tmp_path: Path, weights: Weights, ther
 @pytest.mark.parametrize(
     ("target", "settings", "said"),
     [
-        ("aws-lambda-image", {"weights": Weights.FETCH}, "aws-lambda can have them outside"),
-        ("gpu-container", {"weights": Weights.AUTO}, "aws-lambda can have them outside"),
+        ("aws-lambda-image", {"weights": Weights.FETCH}, "aws-lambda and azure-functions can have"),
+        ("gpu-container", {"weights": Weights.AUTO}, "azure-functions can have them outside"),
+        (
+            "azure-functions",
+            {"weights": Weights.FETCH},
+            r"azure-functions takes mount, auto, package\. What is fetched lies on the disk",
+        ),
         (
             "aws-lambda",
             {"weights": Weights.FETCH, "engine": Engine.MACHINE_CODE},
