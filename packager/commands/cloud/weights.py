@@ -27,6 +27,7 @@ _PREFIX_LENGTH: Final = 63
 """As the template's parameter takes it."""
 _DIGEST: Final = "sha256"
 """Name of the object's metadata that says of what it was made."""
+_MOUNTED: Final = "mount"
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
@@ -84,7 +85,14 @@ def _list_files(home: Path) -> Iterator[_File]:
     """Raises ConfigurationError where there are none, IntegrityError for one that was changed."""
     built = artifact.read(home)
     tree = built.folder / targets.load(built.target).tree.home
-    listed = artifact.read_manifest(tree).weights
+    manifest = artifact.read_manifest(tree)
+    listed = manifest.weights
+    if listed and manifest.weights_from == _MOUNTED:
+        raise ConfigurationError(
+            f"{home} was built with --weights mount, so its function fetches nothing. Copy the "
+            f"files of its {WEIGHTS}/, under their names, to the root of the file system that it "
+            "mounts; README.md there says how. Or build it for aws-lambda with --weights fetch."
+        )
     if not listed:
         raise ConfigurationError(
             f"{home} has no weights outside of its function, so there is nothing to push. Build it "

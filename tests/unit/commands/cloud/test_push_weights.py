@@ -114,6 +114,15 @@ def test_an_object_of_something_else_is_replaced(
     assert bucket.get_object(Bucket="data", Key=_key(content))["Body"].read() == content
 
 
+def test_weights_that_are_mounted_are_pushed_nowhere(bucket: Any, artifact: Path) -> None:
+    for each in (artifact / FILENAME, artifact / "function" / FILENAME):
+        told = json.loads(each.read_text())
+        each.write_text(json.dumps({**told, "weights_from": "mount"}))
+    with pytest.raises(ConfigurationError, match="to the root of the file system that it mounts"):
+        push_weights(artifact, WHERE)
+    assert bucket.list_objects_v2(Bucket="data")["KeyCount"] == 0
+
+
 def test_a_changed_file_is_not_sent(
     bucket: Any, artifact: Path, contents: dict[str, bytes]
 ) -> None:
