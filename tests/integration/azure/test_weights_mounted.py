@@ -43,8 +43,8 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _invoke(artifact: Path) -> str:
     found = invoke_artifact(
-        artifact, data=None, http=False, content_type="application/json", repeat=1, memory_mb=None, event=None,
-        variables=[],
+        artifact, data=None, http=False, content_type="application/json", repeat=1,
+        memory_mb=None, event=None, variables=[],
     )  # fmt: skip
     return json.dumps(found)
 
