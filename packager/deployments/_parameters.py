@@ -75,13 +75,14 @@ def instance_parameters() -> Declared:
     text = re.sub(r"\{%-? if device.*?endif %\}", "", text, flags=re.DOTALL)
     options = TargetOptions(name=TARGET, compute=Compute.MANAGED_INSTANCES)
     target = targets.load_for(options)
-    instances = target.machine.instances
-    if instances is None:
+    # more of /tmp comes with a GPU, which an image alone has
+    instances, support = target.machine.instances, targets.load(TARGET).weights
+    if instances is None or support is None:
         raise TypeError(f"{TARGET} has no managed instances.")
     bounds = {
         "MemorySizeMb": target.limits.memory_mb,
         "TimeoutSeconds": (1, target.limits.timeout_seconds),
-        "EphemeralStorageMb": instances.tmp_mb,
+        "EphemeralStorageMb": (instances.tmp_mb[0], support.tmp_most_bytes >> 20),
     }
     elsewhere = template_parameters()
     found = {
