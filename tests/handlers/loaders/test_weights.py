@@ -15,9 +15,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from handlers.loaders import weights
 from handlers.loaders.weights import Weight, WeightsError, download, place_weights, s3
@@ -77,7 +74,7 @@ def _make_handler(store: Store) -> type[BaseHTTPRequestHandler]:
             if status != 206 or content is None:
                 said = f"<Code>{store.code}</Code><Message>{store.message}</Message>"
                 return self._send(status, f"<Error>{said}</Error>".encode())
-            first, last = map(int, self.headers["range"].removeprefix("bytes=").split("-"))
+            first, last = map(int, self.headers["range"].partition("=")[2].split("-"))
             if first >= len(content):
                 return self._send(416, b"<Error><Code>InvalidRange</Code></Error>")
             body = content[first : last + 1]
@@ -277,14 +274,18 @@ def replace_size(weight: Weight, size_bytes: int) -> Weight:
 def test_a_request_is_signed_as_botocore_signs_it(
     store: Store, monkeypatch: pytest.MonkeyPatch, prefix: str, token: str
 ) -> None:
+    why = "the runtime's own; not among what ships"
+    auth = pytest.importorskip("botocore.auth", reason=why)
+    requests = pytest.importorskip("botocore.awsrequest", reason=why)
+    keys = pytest.importorskip("botocore.credentials", reason=why)
     monkeypatch.setenv("AWS_SESSION_TOKEN", token)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.eu-west-1.amazonaws.com")
     bucket = Bucket(f"s3://da.ta/{prefix}")
     path, headers = bucket.sign("ab" * 32)
     own = {name: value for name, value in headers.items() if name != "authorization"}
-    request = AWSRequest("GET", f"https://s3.eu-west-1.amazonaws.com{path}", headers=own)
+    request = requests.AWSRequest("GET", f"https://s3.eu-west-1.amazonaws.com{path}", headers=own)
     request.context["timestamp"] = headers["x-amz-date"]
-    signer = S3SigV4Auth(Credentials("AKIA", "secret", token or None), "s3", "eu-west-1")
+    signer = auth.S3SigV4Auth(keys.Credentials("AKIA", "secret", token or None), "s3", "eu-west-1")
     text = signer.string_to_sign(request, signer.canonical_request(request))
     assert signer.signature(text, request) == headers["authorization"].rpartition("=")[2]
     signed = ";".join(sorted(own))
