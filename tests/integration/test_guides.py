@@ -39,6 +39,7 @@ NOT_RUN: Final = {
     "packager diff models:": "builds; test_diff.py compares what is built",
     "packager invoke dist/churn -d @dist/churn/request.json": "of an app for Azure, as test_worker",
     "packager follow": "deploys, and runs until it is interrupted; test_follow.py has it",
+    "packager push-weights": "asks S3; test_weights_outside.py asks moto's",
     "packager replay": "asks a deployed app; test_serve.py and test_server_image.py have it",
     "packager rollback": "asks AWS",
     "packager traffic": "asks AWS",
