@@ -33,7 +33,7 @@ class Difference:
 
     def within(self, rtol: float, atol: float) -> bool:
         """Tell whether two floats are as near as was asked for; nothing else ever is."""
-        return self.error <= atol + rtol * self.size
+        return math.isfinite(self.error) and self.error <= atol + rtol * self.size
 
     @property
     def place(self) -> str:

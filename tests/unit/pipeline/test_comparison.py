@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -87,6 +88,11 @@ def test_floats_are_near_up_to_the_tolerance(
     error: float, size: float, rtol: float, atol: float, *, near: bool
 ) -> None:
     assert Difference("answer", "", "", error, size=size).within(rtol, atol) is near
+
+
+@pytest.mark.parametrize(("rtol", "atol"), [(1e-9, 0.0), (0.0, 1e-9), (1.0, 1.0)])
+def test_no_number_is_near_to_an_infinite_one(rtol: float, atol: float) -> None:
+    assert not Difference("answer", "", "", math.inf, size=math.inf).within(rtol, atol)
 
 
 @pytest.mark.parametrize(("length", "shown"), [(58, "x" * 58), (59, "x" * 59)])
