@@ -68,7 +68,8 @@ def devices(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     if not cpu_will_do:
         raise NoAcceleratorError(
             "PACKAGER_DEVICE is cuda and the driver shows no GPU. Give the container one (--gpus "
-            "all, nvidia.com/gpu: 1), or set PACKAGER_ALLOW_CPU=1 to answer on the CPU."
+            "all, nvidia.com/gpu: 1; AcceleratorMemoryGb on Lambda), or set PACKAGER_ALLOW_CPU=1 "
+            "to answer on the CPU."
         )
     return (CPU,)
 

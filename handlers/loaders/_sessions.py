@@ -40,7 +40,7 @@ def threads(environ: Mapping[str, str] = os.environ) -> int:
 
     One, where each of several requests at once has a process of its own.
     """
-    if _CONCURRENCY in environ:
+    if environ.get(_CONCURRENCY, "1") != "1":
         return 1
     memory = environ.get(MEMORY, "")
     share = int(memory) // _MB_PER_CPU if memory.isdecimal() else len(os.sched_getaffinity(0))

@@ -60,7 +60,8 @@ new=$(read_app newest) || {
 }
 if [ "$new" = "$before" ]; then
   trap - EXIT
-  echo "Nothing was changed: $before has this image already. To move its share:" >&2
+  echo "$before has this image already. The app now holds several revisions (--mode multiple), each with the share" >&2
+  echo "that it had by its name; nothing else was changed. To move a share:" >&2
   echo "  az containerapp ingress traffic set -n $app -g $group --revision-weight $before=PERCENT ..." >&2
   exit 1
 fi

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import textwrap
 import tomllib
 from collections.abc import Sequence
@@ -118,7 +119,8 @@ def init(
         return
     tables = ", ".join(f"[build.{each}]" for each in named)
     following = next(iter(named)) if len(named) == 1 else "--all"
-    typer.echo(f"Wrote {tables} to {config}. Next: packager build {following} --dry-run")
+    file = "" if path == Path(FILENAME).absolute() else f" --config {shlex.quote(str(config))}"
+    typer.echo(f"Wrote {tables} to {config}. Next: packager build {following}{file} --dry-run")
 
 
 def _check_targets(names: Sequence[str]) -> list[str]:

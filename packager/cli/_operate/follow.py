@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, ClassVar, Final, TypeAlias
 
@@ -155,12 +156,12 @@ class FollowCommand(ConfiguredCommand):
     def choose_jobs(self, file: ConfigurationFile, given: Mapping[str, object]) -> tuple[Job, ...]:
         """Raises ConfigurationError for a build of several targets, of which none was chosen."""
         jobs = super().choose_jobs(file, given)
-        if any(job.is_listed for job in jobs):
+        if len(jobs) > 1:
             raise ConfigurationError(
                 "`packager follow` deploys to one target, and the build has "
                 f"{', '.join(job.target for job in jobs)}: choose one with --target."
             )
-        return jobs
+        return tuple(replace(job, is_listed=False) for job in jobs)
 
 
 @expand_groups

@@ -65,6 +65,6 @@ def _describe(row: BuildOutcome) -> str:
     report = row.get("report")
     if report is None:
         return "-"
-    if report["artifact"].get("reused"):
-        return "[green]unchanged[/]"
-    return "[green]proven[/]" if report["evidence"]["proven"] else "[yellow]UNPROVEN[/]"
+    if not report["evidence"]["proven"]:
+        return "[yellow]UNPROVEN[/]"
+    return "[green]unchanged[/]" if report["artifact"].get("reused") else "[green]proven[/]"

@@ -8,7 +8,7 @@ from typing import Any
 
 from packager.commands.artifact.report_values import read_amount, read_count
 from packager.commands.targets.workload import Measured
-from packager.types import Front
+from packager.types import Front, Weights
 
 
 def measured_before(
@@ -26,6 +26,7 @@ def measured_before(
     return Measured(
         unzipped_bytes=read_count(report["unzipped_bytes"]),
         weights_bytes=_sum_weights(report),
+        mounts_weights=(report.get("options") or {}).get("weights") == Weights.MOUNT,
         memory_bytes=None if memory is None else read_count(memory),
         init_seconds=_seconds(read_amount(cold.get("init_cpu_ms"))),
         answer_seconds=_seconds(read_amount(cold.get("warm_invoke_ms"))),

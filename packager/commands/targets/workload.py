@@ -28,6 +28,8 @@ class Measured:
     response_bytes: int | None = None
     weights_bytes: int = 0
     """Outside of what was unpacked, on a target that can have them there."""
+    mounts_weights: bool = False
+    """True where they are read from a mounted file system: no start fetches them."""
     needs_gpu: str = ""
     """Why it runs on a GPU alone; empty where a CPU will do."""
     python_minor: str = ""
@@ -47,7 +49,7 @@ class Measured:
 
     def estimate_fetch_seconds(self, target: Target) -> float:
         """Estimate how long a start on the target fetches weights, at the speed of its facts."""
-        if target.weights is None or not target.weights.fetches:
+        if target.weights is None or not target.weights.fetches or self.mounts_weights:
             return 0.0
         return self.weights_bytes / target.weights.fetch_bytes_per_second
 

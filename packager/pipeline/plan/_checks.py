@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from handlers.events import aws_sources
+from handlers.loaders.weights.download import SPARE_BYTES
 from packager import facts
 from packager.engines import WITHOUT_WEIGHTS
 from packager.environments import virtual_environments
@@ -353,10 +354,11 @@ def size(model: ResolvedModel, target: Target, weights: Weights = Weights.PACKAG
     if weights is not Weights.PACKAGE and support is not None:
         outside = sum(f.size_bytes for f in model.files if f.size_bytes >= LEAST_WEIGHT_BYTES)
         total -= outside
-        if weights is not Weights.MOUNT and support.fetches and outside > support.tmp_most_bytes:
+        most = support.tmp_most_bytes - SPARE_BYTES
+        if weights is not Weights.MOUNT and support.fetches and outside > most:
             raise PlanError(
                 f"The model's large files have {outside:,} bytes; /tmp, where a start of "
-                f"{target.name} fetches them to, has {support.tmp_most_bytes:,} at most.\n"
+                f"{target.name} fetches them to, has room for {most:,} at most.\n"
                 f"The way out is the target {target.way_out}, or --weights mount."
             )
     if total > target.limits.unzipped_bytes:

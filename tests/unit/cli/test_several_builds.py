@@ -442,6 +442,16 @@ def test_an_option_that_a_command_would_drop_is_refused(
     assert not followed
 
 
+def test_follow_takes_the_only_target_of_a_list(folder: Path, followed: list[BuildRequest]) -> None:
+    (folder / "packager.toml").write_text(
+        '[build.churn]\nmodel = "models:/churn@champion"\ntarget = ["azure-functions"]\n'
+    )
+
+    follow("churn")
+
+    assert [each.target.name for each in followed] == ["azure-functions"]
+
+
 def test_follow_wants_one_target(folder: Path, followed: list[BuildRequest]) -> None:
     assert "aws-lambda, azure-functions: choose one with --target" in follow("churn")
     assert "name one of churn, fraud, wine, or give" in follow("--interval 5")

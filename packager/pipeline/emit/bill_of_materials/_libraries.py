@@ -160,8 +160,8 @@ def _describe_changes(library: Library, staged: Mapping[str, str]) -> Pedigree |
             )
         ],
         patches=[Patch(type=PatchClassification.UNOFFICIAL)],
-        notes="Its debug symbols, section tables and code for devices that the target has not were "
-        "taken out. What is loaded is the same.",
+        notes="Parts that no program loads were taken out, or code for devices that the target has "
+        "not; evidence.json has what each pass did.",
     )
 
 
