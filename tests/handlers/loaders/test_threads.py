@@ -224,7 +224,8 @@ import ctypes, os
 import numpy
 from handlers.loaders import _threads
 _threads.limit_libraries()
-maps = open("/proc/self/maps").read().split()
+with open("/proc/self/maps") as file:
+    maps = [line.split(maxsplit=5)[-1].strip() for line in file]
 path = next(p for p in maps if "blas" in p.rpartition("/")[2])
 library = ctypes.CDLL(path)
 print(library.scipy_openblas_get_num_threads64_(), os.environ["OMP_NUM_THREADS"])

@@ -61,7 +61,7 @@ CHILDREN = {
     "a file": "[sys.executable, 'scripts/worker.py']",
     "-m": "[sys.executable, '-m', 'worker'], cwd='scripts'",
     "from another folder": "[sys.executable, '-c', CODE], cwd='/'",
-    "by the shell": "f'exec {sys.executable} scripts/worker.py', shell=True",
+    "by the shell": "f'exec \"{sys.executable}\" scripts/worker.py', shell=True",
     "an environment with a word more": "[sys.executable, '-c', CODE], env={**os.environ, 'X': '1'}",
     "an empty environment": "[sys.executable, '-c', CODE], env={}",
     "a path of its own": "[sys.executable, '-c', CODE], env={'PYTHONPATH': 'scripts'}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,21 +23,24 @@ from tests.unit.infra.test_infra_gpu import SERVER, inference_service, validate
 
 GPU = resources.INFRA / "gpu"
 IMAGE = f"registry.example.org/churn@sha256:{'ab' * 32}"
-STAND_IN = """#!{python} -IS
-import json, os, sys
+START = """#!/bin/sh
+exec {python} -IS {program} "$0" "$@"
+"""
+"""A path with a space in it cannot stand after `#!`."""
+STAND_IN = """import json, os, sys
 from pathlib import Path
 home = Path(os.environ["HOME_OF_TEST"])
-name, arguments = Path(sys.argv[0]).name, sys.argv[1:]
+name, arguments = Path(sys.argv[1]).name, sys.argv[2:]
 text = sys.stdin.read() if arguments[-2:] == ["-f", "-"] else ""
 first, last = map(int, os.environ["FAILS"].split("-"))
 path = home / "asked.jsonl"
 number = len(path.read_text().splitlines()) + 1 if path.exists() else 1
 fails = first <= number <= last or (arguments[-2:] == ["-f", "-"] and not text)
 with path.open("a") as file:
-    asked = {{"name": name, "arguments": arguments, "text": text, "fails": fails}}
+    asked = {"name": name, "arguments": arguments, "text": text, "fails": fails}
     file.write(json.dumps(asked) + "\\n")
 if fails:
-    sys.exit(f"{{name}}: the connection was lost")
+    sys.exit(f"{name}: the connection was lost")
 answers = json.loads((home / "answers.json").read_text())
 line = " ".join([name, *arguments])
 if "--dry-run=client" in line:
@@ -66,9 +70,12 @@ class _Shell:
         (self.artifact / "replay" / "replay.jsonl").write_text("{}\n")
         (self.artifact / "replay" / "replay_check.py").write_text(CHECK)
         (home / "bin").mkdir()
+        program = home / "stand_in.py"
+        program.write_text(STAND_IN)
         for name in ("kubectl", "gcloud", "az"):
             path = home / "bin" / name
-            path.write_text(STAND_IN.format(python=sys.executable))
+            words = {"python": shlex.quote(sys.executable), "program": shlex.quote(str(program))}
+            path.write_text(START.format(**words))
             path.chmod(0o755)
 
     def run(
