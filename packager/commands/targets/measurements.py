@@ -26,7 +26,7 @@ def measured_before(
     return Measured(
         unzipped_bytes=read_count(report["unzipped_bytes"]),
         weights_bytes=_sum_weights(report),
-        mounts_weights=(report.get("options") or {}).get("weights") == Weights.MOUNT,
+        mounts_weights=_is_mounted(report),
         memory_bytes=None if memory is None else read_count(memory),
         init_seconds=_seconds(read_amount(cold.get("init_cpu_ms"))),
         answer_seconds=_seconds(read_amount(cold.get("warm_invoke_ms"))),
@@ -43,6 +43,11 @@ def measured_before(
 def _sum_weights(report: Mapping[str, Any]) -> int:
     """Bytes that lie outside of the function; none by a report that is older than these."""
     return sum(read_count(each["size_bytes"]) for each in report.get("weights") or ())
+
+
+def _is_mounted(report: Mapping[str, Any]) -> bool:
+    """Tell whether what lies outside is read from a mounted file system."""
+    return (report.get("options") or {}).get("weights") == Weights.MOUNT
 
 
 def read_times(by_rows: Mapping[str, object]) -> dict[int, float]:

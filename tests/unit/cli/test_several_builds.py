@@ -8,6 +8,7 @@ import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import jsonschema
 import pytest
@@ -23,13 +24,14 @@ from packager.cli._configuration.options import list_options
 from packager.cli._configuration.positions import list_positions
 from packager.cli._configuration.starter import make_schema
 from packager.cli._operate.follow import FollowCommand
+from packager.commands.console import outcomes
 from packager.errors import (
     ConfigurationError,
     ModelNotFoundError,
     PackagerError,
     VerificationError,
 )
-from packager.types import BuildRequest
+from packager.types import BuildOutcome, BuildRequest
 from tools.reference import pages
 
 RUN = CliRunner()
@@ -440,6 +442,22 @@ def test_an_option_that_a_command_would_drop_is_refused(
     assert said in follow("churn")
     assert said in follow("models:/other@x")
     assert not followed
+
+
+@pytest.mark.parametrize(
+    ("proven", "reused", "word"),
+    [(True, "taken", "unchanged"), (True, "", "proven"), (False, "taken", "UNPROVEN")],
+)
+def test_what_is_not_proven_is_never_told_as_good(
+    capsys: pytest.CaptureFixture[str], *, proven: bool, reused: str, word: str
+) -> None:
+    row: dict[str, object] = {"build": "churn", "target": "aws-lambda", "folder": "x"}
+    artifact = {"zipped_bytes": 1, "reused": reused}
+    row |= {"exit_code": 0, "report": {"artifact": artifact, "evidence": {"proven": proven}}}
+
+    outcomes.show_outcomes([cast("BuildOutcome", row)])
+
+    assert word in capsys.readouterr().out
 
 
 def test_follow_takes_the_only_target_of_a_list(folder: Path, followed: list[BuildRequest]) -> None:

@@ -208,3 +208,11 @@ def test_weights_outside_count_where_no_target_can_have_them_outside() -> None:
     assert (function["unpacked"].used, image["unpacked"].used) == (200, 1200)
     assert (function["start"].used, image["start"].used) == (22, 2)
     assert "fetching at 50 MB/s (stated, not measured)" in function["start"].unit
+    mounted = replace(found, mounts_weights=True)
+    (start,) = (
+        margin
+        for each in judge(mounted, Workload(), TARGETS)
+        for margin in each.margins
+        if (each.target, margin.what) == ("aws-lambda", "start")
+    )
+    assert (start.used, "fetching" in start.unit) == (2, False)

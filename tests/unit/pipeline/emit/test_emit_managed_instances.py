@@ -255,6 +255,8 @@ def test_a_process_of_several_has_one_thread() -> None:
     told = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "10240"}
 
     assert _sessions.threads({**told, "AWS_LAMBDA_MAX_CONCURRENCY": "16"}) == 1
+    alone = _sessions.threads({**told, "AWS_LAMBDA_MAX_CONCURRENCY": "1"})
+    assert alone == _sessions.threads(told)
 
 
 def test_memory_is_whole_vcpus_of_what_comes_with_one(out: Path, on_gpu: Path) -> None:
