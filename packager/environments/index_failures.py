@@ -24,6 +24,8 @@ _CAUSES: Final = (
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNWRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EIO})
 _FAILED: Final = ("Failed to fetch", "error sending request", "Request failed after")
+_LASTING: Final = ("certificate", "InvalidContentType", "tunnel error")
+_REMOVED: Final = (f"(os error {errno.ENOENT})",)
 
 
 def explain_index_failure(words: str) -> str | None:
@@ -49,6 +51,16 @@ def explain_index_failure(words: str) -> str | None:
         f"The package index at {host} did not answer: {cause}. Try again when it can be reached "
         f"from here; {_ENVIRONMENT}.\n{_tail(words)}"
     )
+
+
+def is_passing(words: str) -> bool:
+    """True for what another try may mend: no answer for now, or a file that another uv removed.
+
+    An index that is not to be asked, refuses access or is not trusted gives the same answer again.
+    """
+    if any(mark in words for mark in (*_OFFLINE, *_LASTING)) or _REFUSED.search(words):
+        return False
+    return any(mark in words for mark in (*_FAILED, *_REMOVED))
 
 
 def explain_storage_failure(words: str) -> str | None:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from packager.environments.index_failures import explain_index_failure, explain_storage_failure
+from packager.environments.index_failures import (
+    explain_index_failure,
+    explain_storage_failure,
+    is_passing,
+)
 from packager.errors import IndexUnavailableError, StorageError, ToolError
 from packager.system import cache, process
 from packager.system.resources import find_home
 
+_LOG = logging.getLogger(__name__)
+
+_PAUSE_SECONDS = 2.0
+"""Before an index that did not answer is asked once more, beyond what uv itself tries."""
 # what a user may set for uv: where packages and Pythons come from, never what is chosen among them.
 # https://docs.astral.sh/uv/reference/environment/
 _SETTINGS: Final = (
@@ -118,27 +127,32 @@ def run_pip(
     fixed = ["--quiet", "--no-config", "--no-python-downloads", "--only-binary", ":all:"]
     # uv reads no variable of that name
     fixed += ["--no-index"] if env.pop(_NO_INDEX, "").lower() not in _OFF else []
-    try:
-        done = process.run(
-            [path(), "pip", verb, *fixed, *arguments],
-            cwd=cwd,
-            env=env,
-            timeout_seconds=timeout_seconds,
-            stdin=stdin,
-            check=check,
+    argv = [path(), "pip", verb, *fixed, *arguments]
+
+    def ask() -> process.Done:
+        return process.run(
+            argv, cwd=cwd, env=env, timeout_seconds=timeout_seconds, stdin=stdin, check=False
         )
-    except ToolError as error:
-        said = _hide_secrets(str(error), env)
-        _raise_known_failure(said)
-        raise ToolError(said) from None
+
+    done = ask()
+    if done.returncode < 0 or (done.returncode and is_passing(done.stderr)):
+        # the same question is safe to put again: uv writes a lock, or a package, whole
+        _LOG.debug("uv is run once more: %s", _hide_secrets(done.stderr.strip()[-500:], env))
+        process.pause(_PAUSE_SECONDS)
+        done = ask()
     done = replace(done, stderr=_hide_secrets(done.stderr, env))
     if done.returncode < 0:
         # it said nothing of the packages: that is no refusal of them
         raise ToolError(
-            f"uv {process.name_ending(done.returncode)}, before it answered. Run the command again."
+            f"uv {process.name_ending(done.returncode)}, before it answered, twice. Run the "
+            "command again."
         )
     if done.returncode != 0:
         _raise_known_failure(done.stderr)
+        if check:
+            raise process.explain_failure(
+                "uv", replace(done, stdout=_hide_secrets(done.stdout, env))
+            )
     return done
 
 

@@ -88,15 +88,21 @@ def run(
         stderr=stderr.decode(errors="replace"),
     )
     if check and result.returncode != 0:
-        raise _explain_failure(name, result)
+        raise explain_failure(name, result)
     return result
 
 
-def _explain_failure(name: str, result: Done) -> StorageError | ToolError:
+def explain_failure(name: str, result: Done) -> StorageError | ToolError:
+    """Return what `run` raises with `check` where a program ended with another code than 0."""
     tail = (result.stderr or result.stdout).strip()[-4000:]
     if any(mark in tail for mark in _FULL):
         return StorageError(f"{name}: the disk is full.\n{tail}")
     return ToolError(f"{name} {name_ending(result.returncode)}.\n{tail}".rstrip())
+
+
+def pause(seconds: float) -> None:
+    """Wait before a program is run again; no longer once nothing is waited for any more."""
+    _STOPPED.wait(seconds)
 
 
 def name_ending(code: int) -> str:

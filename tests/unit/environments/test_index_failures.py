@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from packager.environments import interpreters, lockfile, uv_command
-from packager.environments.index_failures import explain_index_failure, explain_storage_failure
+from packager.environments.index_failures import (
+    explain_index_failure,
+    explain_storage_failure,
+    is_passing,
+)
 from packager.environments.lockfile import Wanted
 from packager.errors import IndexUnavailableError, StorageError, ToolError, UnresolvableError
 
@@ -49,6 +53,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache of uv of our own, empty."""
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setattr(uv_command, "_PAUSE_SECONDS", 0)
     for name in ("UV_FIND_LINKS", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
 
@@ -185,5 +190,64 @@ def test_a_resolver_that_was_killed_has_refused_nothing(
         requirements=("killed-before==1.0",), interpreter=interpreters.find(HERE), platform=""
     )
 
-    with pytest.raises(ToolError, match=r"uv was ended by SIGKILL.*, before it answered"):
+    with pytest.raises(ToolError, match=r"uv was ended by SIGKILL.*, before it answered, twice"):
         ask(wanted)
+
+
+class _Recovering(_Index):
+    """Answers the first request with a 503, and all others with a 404."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        self.path = "/503" if self.asked == 1 else "/404"
+        super().do_GET()
+
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
+
+
+def test_an_index_that_answers_the_second_time_has_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Recovering) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{server.server_port}/simple")
+        with pytest.raises(UnresolvableError):
+            lockfile.lock(_wanted())
+        server.shutdown()
+    assert _Recovering.asked > 1
+
+
+def test_a_resolver_that_is_killed_once_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text(
+        f"#!/bin/sh\n[ -e {tmp_path}/ran ] && echo 'lock-version = \"1.0\"' && exit 0\n"
+        f"touch {tmp_path}/ran\nkill -9 $$\n",
+        encoding="utf-8",
+    )
+    uv.chmod(0o755)
+    monkeypatch.setattr(uv_command, "path", lambda: uv)
+    wanted = Wanted(
+        requirements=("killed-once==1.0",), interpreter=interpreters.find(HERE), platform=""
+    )
+    assert lockfile.lock(wanted).packages == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "passing"),
+    [
+        ("Request failed after 3 retries: operation timed out", True),
+        ("Failed to fetch: https://host/x\n  HTTP status server error (503)", True),
+        ("failed to open `/h/.cache/uv/x`: No such file or directory (os error 2)", True),
+        ("Failed to fetch: https://host/x: 401 Unauthorized", False),
+        ("Failed to fetch: https://host/x: invalid peer certificate", False),
+        ("Network connectivity is disabled, but the requested data", False),
+        ("No solution found: x==1 and x==2 are incompatible", False),
+        ("failed to write `/t/x`: No space left on device (os error 28)", False),
+    ],
+)
+def test_what_another_try_may_mend_is_told(words: str, *, passing: bool) -> None:
+    assert is_passing(words) is passing
