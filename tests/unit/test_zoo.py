@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +139,38 @@ def test_the_last_result_of_a_model_is_kept(tmp_path: Path) -> None:
         "two": {"outcome": "refused", "sentence": "No.", "ways": {"--x": BUILT}},
     }
     assert len(file.read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_two_runs_keep_their_results_beside_each_other(tmp_path: Path) -> None:
+    file = tmp_path / "zoo.json"
+
+    def keep(run: int) -> None:
+        for number in range(40):
+            results.keep_result(f"{run}-{number}", BUILT, file)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(keep, range(4)))
+
+    assert len(results.read_results(file)) == 160
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_logging_alone_builds_nothing_and_names_what_is_not_logged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = tmp_path / "registries" / "project" / "asked" / "five_lines.json"
+    names = ("five_lines", "uv_three_columns")
+    command = ["build.py", "--work", str(tmp_path), "--log-only", "--only", *names]
+
+    def log(models: list[Listed], work: Path) -> None:
+        asked.parent.mkdir(parents=True)
+        asked.write_text("{}", encoding="utf-8")
+
+    monkeypatch.setattr(sys, "argv", command)
+    monkeypatch.setattr(zoo, "log_missing", log)
+    monkeypatch.setattr(zoo, "run_models", lambda *given, **settings: pytest.fail("built"))
+    with pytest.raises(SystemExit, match="not logged: uv_three_columns"):
+        zoo.main()
 
 
 def test_the_page_is_what_the_kept_results_say() -> None:

@@ -1,11 +1,13 @@
 """Log the zoo's models, build each, and ask it what its example tells nothing of: `make zoo`.
 
-    python tests/zoo/build.py [--work DIR] [--only NAME ...] [--plan] [--again] [--json]
+    python tests/zoo/build.py [--work DIR] [--only NAME ...] [--log-only] [--plan] [--again]
+                              [--json]
 
 Each model's result is kept in DIR/results, by the digest of what was logged, so that a run that was
 ended goes on where it was; --again tries those once more that were not built. --plan stops before
-anything is installed. The last result of every model is in bench/results/zoo.json, with the commit
-that it is of, and docs/zoo.md is written of that.
+anything is installed, --log-only once the models are logged. Two runs may share a DIR and a
+checkout where each has other models. The last result of every model is in bench/results/zoo.json,
+with the commit that it is of, and docs/zoo.md is written of that.
 """
 
 from __future__ import annotations
@@ -70,8 +72,7 @@ def log_missing(models: list[Listed], work: Path) -> None:
         names = [
             each.name
             for each in models
-            if each.environment == environment.name
-            and not (registry / "asked" / f"{each.name}.json").is_file()
+            if each.environment == environment.name and not _asked_file(each, work).is_file()
         ]
         if names:
             folder = environments.make_environment(environment, work)
@@ -163,8 +164,7 @@ def build_model(model: Listed, work: Path, **settings: object) -> BuildReport:
 
 def ask_model(model: Listed, work: Path) -> dict[str, Any]:
     """Ask a built model; one that cannot be asked is as wrong as one that answers otherwise."""
-    path = _registry(work, model.environment) / "asked" / f"{model.name}.json"
-    asked = json.loads(path.read_text(encoding="utf-8"))
+    asked = json.loads(_asked_file(model, work).read_text(encoding="utf-8"))
     expected = [(status, text) for status, text in asked["answers"]]
     try:
         answers = ask_artifact(work / "built" / model.name, asked["requests"])
@@ -215,9 +215,14 @@ def _registry(work: Path, environment: str) -> Path:
     return work / "registries" / environment
 
 
+def _asked_file(model: Listed, work: Path) -> Path:
+    """Where the requests of a logged model are, and its author's answers."""
+    return _registry(work, model.environment) / "asked" / f"{model.name}.json"
+
+
 def _result_file(model: Listed, work: Path, *, plan_only: bool) -> Path | None:
     """Where a model's result is kept; None where it was not logged."""
-    asked = _registry(work, model.environment) / "asked" / f"{model.name}.json"
+    asked = _asked_file(model, work)
     if not asked.is_file():
         return None
     digest = hashlib.sha256(asked.read_bytes()).hexdigest()[:12]
@@ -252,6 +257,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--work", type=Path, default=ROOT / ".zoo", help="kept between runs")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="models, in this order")
+    parser.add_argument("--log-only", action="store_true", help="stop once all are logged")
     parser.add_argument("--plan", action="store_true", help="stop before anything is installed")
     parser.add_argument("--again", action="store_true", help="try again what was not built")
     parser.add_argument(
@@ -265,6 +271,9 @@ def main() -> None:
         parser.error(f"no model of the zoo is called {', '.join(unknown)}")
     models = [by_name[name] for name in given.only or by_name]
     log_missing(models, work)
+    if given.log_only:
+        missing = [each.name for each in models if not _asked_file(each, work).is_file()]
+        sys.exit(f"not logged: {', '.join(missing)}" if missing else 0)
     found = run_models(models, work, plan_only=given.plan, again=given.again)
     if given.json:
         print(json.dumps(found, indent=1, ensure_ascii=False))

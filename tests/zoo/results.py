@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -43,6 +46,22 @@ def read_results(file: Path = FILE) -> dict[str, dict[str, Any]]:
 
 def keep_result(name: str, result: Mapping[str, Any], file: Path = FILE) -> None:
     """Put a model's result in place of its last; a plan never takes the place of a build."""
+    with _lock_folder(file.parent):
+        _put_result(name, result, file)
+
+
+@contextmanager
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Have a folder alone: another run may put the results of other models there."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _put_result(name: str, result: Mapping[str, Any], file: Path) -> None:
     kept = read_results(file)
     of_a_build = name in kept and kept[name]["outcome"] != "planned"
     if result.get("is_plan") and of_a_build:
@@ -52,7 +71,9 @@ def keep_result(name: str, result: Mapping[str, Any], file: Path = FILE) -> None
         f"{json.dumps(each)}: {json.dumps(kept[each], ensure_ascii=False, sort_keys=True)}"
         for each in sorted(kept)
     )
-    file.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    written = file.with_name(f".{file.name}.{os.getpid()}")
+    written.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    written.replace(file)
 
 
 def _shorten(result: Mapping[str, Any]) -> dict[str, Any]:
