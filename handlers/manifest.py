@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 from handlers.values import dataclass, field
 
@@ -86,15 +87,21 @@ class Manifest:
 
     def age_days(self, now: float) -> float | None:
         """Since the model was logged, with `now` in seconds since the epoch; None if unknown."""
-        from datetime import datetime, timezone
-
-        try:
-            created = datetime.fromisoformat(self.created or "").replace(tzinfo=timezone.utc)
-        except ValueError:
-            return None
-        return max(0.0, now - created.timestamp()) / 86_400
+        created = _read_moment(self.created or "")
+        return None if created is None else max(0.0, now - created) / 86_400
 
     def text(self) -> str:
         from dataclasses import asdict
 
         return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+@lru_cache(maxsize=1)
+def _read_moment(text: str) -> float | None:
+    """Seconds since the epoch of a time of UTC; None for what is none."""
+    from datetime import datetime, timezone
+
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
+        return None

@@ -43,6 +43,7 @@ class _Described:
 
     def __init__(self, cls: type, *, kw_only: bool) -> None:
         self.names = tuple(_read_annotations(cls))
+        self.name_set = frozenset(self.names)
         self.kw_only = kw_only
         given = {name: vars(cls)[name] for name in self.names if name in vars(cls)}
         self.factories = {name: each.make for name, each in given.items() if type(each) is _Factory}
@@ -122,7 +123,11 @@ def _decorate(
 
 
 def _init(self: object, *given: object, **named: object) -> None:
-    described, values = _describe(type(self)), self.__dict__
+    described: _Described = type(self).__described__  # type: ignore[attr-defined]
+    values = self.__dict__
+    if not given and named.keys() == described.name_set:
+        values.update(named)  # as most are made
+        return
     names = described.names
     if given:
         if described.kw_only or len(given) > len(names):

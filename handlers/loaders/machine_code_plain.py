@@ -85,7 +85,8 @@ class PlainLibrary:
         places = written.tolist()
         labels = self._labels
         cells = places if labels is None else [labels[place] for place in places]
-        return np.array(cells, self._dtype).reshape(rows, *self._tail)
+        answer = np.array(cells, self._dtype)
+        return answer.reshape(rows, *self._tail) if self._tail else answer
 
     def _make_column(self, column: Array, dtype: str, code: str | None, held: Buffers) -> Column:
         """Make buffers of a column, which are `held`, and say where they are."""

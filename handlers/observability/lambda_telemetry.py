@@ -28,7 +28,7 @@ from handlers.observability.log_lines import LineLogger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from aws_lambda_powertools import Logger
 
@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 
 NAMESPACE = "ModelServing"
 _WRITER = json.JSONEncoder(separators=(",", ":"))
+_UNITS = {
+    "ModelLatency": "Milliseconds",
+    "Latency": "Milliseconds",
+    "PayloadBytes": "Bytes",
+    "ModelAgeDays": "None",
+}
+"""Of what is no count."""
 _OURS = frozenset(
     f"POWERTOOLS_{name}"
     for name in ("SERVICE_NAME", "METRICS_NAMESPACE", "LOG_LEVEL", "LOGGER_LOG_EVENT")
@@ -111,9 +118,8 @@ class Recorder:
         self._manifest = manifest
         self._row_errors = 0
         self._is_disabled = _is_disabled()
-        self._units: dict[str, str] = {}
-        self._values: dict[str, list[float]] = {}
-        self._described: tuple[tuple[tuple[str, str], ...], str] = ((), "")
+        self._values: dict[str, float] = {}
+        self._described: tuple[tuple[str, ...], str] = ((), "")
 
     @property
     def cold(self) -> bool:
@@ -122,10 +128,12 @@ class Recorder:
 
     def count(self, counts: Counts) -> None:
         """Count one event's records, to be emitted by the `record` that follows."""
-        self._add("Records", "Count", counts.records)
-        self._add("RecordsRefused", "Count", counts.refused)
-        self._add("RecordsAgain", "Count", counts.again)
-        self._add("RecordsKnown", "Count", counts.known)
+        self._values = {
+            "Records": counts.records,
+            "RecordsRefused": counts.refused,
+            "RecordsAgain": counts.again,
+            "RecordsKnown": counts.known,
+        }
         self._row_errors = counts.refused + counts.bad_rows
 
     def record(
@@ -139,46 +147,40 @@ class Recorder:
         payload_bytes: int | None = None,
     ) -> None:
         """`failed`: the model or the function; `refused`: the request was not fit to be scored."""
-        self._add("Invocations", "Count", 1)
-        self._add("ModelLatency", "Milliseconds", model_ms)
-        self._add("RowErrors", "Count", self._row_errors)
+        now = time.time()
+        values, self._values = self._values, {}
+        values["Invocations"] = 1
+        values["ModelLatency"] = model_ms
+        values["RowErrors"] = self._row_errors
         if payload_bytes is not None:
-            self._add("PayloadBytes", "Bytes", payload_bytes)
-        age = self._manifest.age_days(time.time())
+            values["PayloadBytes"] = payload_bytes
+        age = self._manifest.age_days(now)
         if age is not None:
-            self._add("ModelAgeDays", "None", round(age, 3))
-        self._add("Latency", "Milliseconds", latency_ms)
-        self._add("Rows", "Count", rows)
-        self._add("Errors", "Count", int(failed))
-        self._add("BadRequests", "Count", int(refused and not failed))
-        self._add("ColdStart", "Count", int(self._cold))
-        misses = 0 if STORE is None else STORE.take_misses()
-        self._add("ColdStoreMisses", "Count", misses)
+            values["ModelAgeDays"] = round(age, 3)
+        values["Latency"] = latency_ms
+        values["Rows"] = rows
+        values["Errors"] = failed
+        values["BadRequests"] = refused and not failed
+        values["ColdStart"] = self._cold
+        values["ColdStoreMisses"] = 0 if STORE is None else STORE.take_misses()
         self._cold, self._row_errors = False, 0
-        self._emit()
+        if not self._is_disabled:
+            self._write_metrics(values, now)
 
-    def _add(self, name: str, unit: str, value: float) -> None:
-        self._units[name] = unit
-        self._values[name] = [float(value)]
-
-    def _emit(self) -> None:
-        units, values = self._units, self._values
-        self._units, self._values = {}, {}
-        if self._is_disabled:
-            return
-        kinds = tuple(units.items())
-        if kinds != self._described[0]:
-            self._described = kinds, self._describe_metrics(units)
-        told = _WRITER.encode(values)[1:]
+    def _write_metrics(self, values: Mapping[str, float], now: float) -> None:
+        names = tuple(values)
+        if names != self._described[0]:
+            self._described = names, self._describe_metrics(names)
         # a request's metrics are those of the request before, nearly always
-        write_line(f'{{"_aws":{{"Timestamp":{int(time.time() * 1000)},{self._described[1]},{told}')
+        told = ",".join([f'"{name}":[{float(values[name])!r}]' for name in names])
+        write_line(f'{{"_aws":{{"Timestamp":{int(now * 1000)},{self._described[1]},{told}}}')
 
-    def _describe_metrics(self, units: Mapping[str, str]) -> str:
+    def _describe_metrics(self, names: Sequence[str]) -> str:
         """The line from after its time up to its first value."""
         directive = {
             "Namespace": self._namespace,
             "Dimensions": [list(self._dimensions)],
-            "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
+            "Metrics": [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in names],
         }
         named = _WRITER.encode(self._dimensions)[1:-1]
         return f'"CloudWatchMetrics":{_WRITER.encode([directive])}}},{named}'

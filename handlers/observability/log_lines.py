@@ -26,7 +26,7 @@ _STANDARD = frozenset(
     )
 )
 """Attributes of a record that are not what a caller added to it."""
-_TIME = "%Y-%m-%d %H:%M:%S,{:03d}%z"
+_SECOND, _ZONE = "%Y-%m-%d %H:%M:%S", "%z"
 _BEGINS = ' \t\n\r{["-0123456789tfnNI'
 """How a text begins that may be JSON; an empty one is none, and is written as it is."""
 _WRITER = json.JSONEncoder(default=str, separators=(",", ":"), ensure_ascii=False)
@@ -39,16 +39,11 @@ class LineFormatter(logging.Formatter):
         super().__init__()
         self._service = service
         self.keys: dict[str, object] = {}
+        self._second: tuple[int, str, str] = (-1, "", "")
 
     def format(self, record: logging.LogRecord) -> str:
-        found: dict[str, object] = {
-            "level": record.levelname,
-            "location": f"{record.funcName}:{record.lineno}",
-            "message": None,
-            "timestamp": self.formatTime(record),
-            "service": self._service,
-            **self.keys,
-        }
+        location, moment = f"{record.funcName}:{record.lineno}", self.formatTime(record)
+        found = self._begin_line(record.levelname, location, moment)
         added = vars(record)
         found.update({name: added[name] for name in added if name not in _STANDARD})
         found["message"] = _read_message(record)
@@ -56,13 +51,44 @@ class LineFormatter(logging.Formatter):
             found.setdefault("exception", self.formatException(record.exc_info))
             found.setdefault("exception_name", record.exc_info[0].__name__)
             found.setdefault("exception_notes", getattr(record.exc_info[1], "__notes__", None))
+        return self._end_line(found)
+
+    def describe(self, level: str, location: str, message: str, added: dict[str, object]) -> str:
+        """The line of a text that is no JSON, as a record of now would have it."""
+        now = time.time()
+        moment = self._word_time(now, int(now % 1 * 1000))
+        found = self._begin_line(level, location, moment)
+        found.update(added)
+        found["message"] = message
+        return self._end_line(found)
+
+    def _begin_line(self, level: str, location: str, moment: str) -> dict[str, object]:
+        return {
+            "level": level,
+            "location": location,
+            "message": None,
+            "timestamp": moment,
+            "service": self._service,
+            **self.keys,
+        }
+
+    def _end_line(self, found: dict[str, object]) -> str:
         if trace := os.environ.get("_X_AMZN_TRACE_ID"):
             found["xray_trace_id"] = trace.split(";")[0].replace("Root=", "")
         return _WRITER.encode({key: found[key] for key in found if found[key] is not None})
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's
-        form = _TIME.format(int(record.msecs))
-        return time.strftime(form, time.localtime(record.created))
+        return self._word_time(record.created, int(record.msecs))
+
+    def _word_time(self, moment: float, milliseconds: int) -> str:
+        """The lines of one second have its words in common."""
+        second = int(moment)
+        known, begin, zone = self._second
+        if second != known:
+            local = time.localtime(second)
+            begin, zone = time.strftime(_SECOND, local), time.strftime(_ZONE, local)
+            self._second = second, begin, zone
+        return f"{begin},{milliseconds:03d}{zone}"
 
 
 def _read_message(record: logging.LogRecord) -> object:
@@ -127,8 +153,25 @@ class LineLogger:
     def set_correlation_id(self, value: str | None) -> None:
         self.append_keys(correlation_id=value)
 
-    def info(self, message: str, *arguments: object, **keys: object) -> None:
-        self._logger.info(message, *arguments, extra=keys, stacklevel=2)
+    def info(self, message: str, **keys: object) -> None:
+        """Write a text that is no JSON, without a record: each request writes such a line.
+
+        It goes through logging where somebody else has a say in it, or the line cannot be written.
+        """
+        logger, own = self._logger, self.registered_handler
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        if logger.handlers == [own] and not (logger.filters or own.filters):
+            caller = sys._getframe(1)  # noqa: SLF001 - as logging finds it
+            location = f"{caller.f_code.co_name}:{caller.f_lineno}"
+            try:
+                own.stream.write(f"{self._formatter.describe('INFO', location, message, keys)}\n")
+                own.stream.flush()
+            except (OSError, ValueError):  # logging says so and goes on
+                pass
+            else:
+                return
+        logger.info(message, extra=keys, stacklevel=2)
 
     def error(self, message: str, *arguments: object, **keys: object) -> None:
         self._logger.error(message, *arguments, extra=keys, stacklevel=2)

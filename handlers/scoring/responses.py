@@ -34,22 +34,18 @@ def encode(prediction: object, *, wrapped: bool = True, bare_nan: bool = True) -
     plain = jsonable(prediction)
     whole = {"predictions": plain} if wrapped else plain
     try:
-        text = _dump_json(whole) if bare_nan else _is_valid(whole)
+        text = _WRITER.encode(whole) if bare_nan else _is_valid(whole)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise UnhandledError from error
     return text.encode("ascii")
 
 
-def _dump_json(whole: object, *, allow_nan: bool = True) -> str:
-    return json.dumps(whole, default=_encode_other, allow_nan=allow_nan)
-
-
 def _is_valid(whole: object) -> str:
     try:
-        return _dump_json(whole, allow_nan=False)
+        return _STRICT_WRITER.encode(whole)
     except ValueError:
         nulls = dict.fromkeys(("NaN", "Infinity", "-Infinity"))
-        return _dump_json(json.loads(_dump_json(whole), parse_constant=nulls.get))
+        return _WRITER.encode(json.loads(_WRITER.encode(whole), parse_constant=nulls.get))
 
 
 def jsonable(prediction: object) -> object:
@@ -106,3 +102,7 @@ def _base64_lines(data: bytes | bytearray) -> str:
     starts = range(0, len(data), _LINE_BYTES)
     lines = (binascii.b2a_base64(data[start : start + _LINE_BYTES]) for start in starts)
     return b"".join(lines).decode("ascii")
+
+
+_WRITER = json.JSONEncoder(default=_encode_other)
+_STRICT_WRITER = json.JSONEncoder(default=_encode_other, allow_nan=False)

@@ -135,7 +135,8 @@ class Scorer:
         """
         checked = self.check(payload)
         prediction = self.predict(checked.data, checked.params)
-        decoded = json.loads(self._encode_prediction(prediction, wrapped=not checked.unwrapped))
+        encoded = self._encode_prediction(prediction, wrapped=not checked.unwrapped)
+        decoded = json.loads(encoded.decode("ascii"))
         return decoded if isinstance(decoded, dict) else {"predictions": decoded}
 
     def check(self, payload: object) -> Checked:

@@ -35,6 +35,21 @@ for each in json.loads(sys.argv[1]):
     print(json.dumps(handler(each, Context())))
     print(json.dumps(sorted(set(sys.modules) - before)))
 """
+CALLS_CEILING = 125
+"""Of Python's own functions, for one row of a direct invoke: nearly all that such a row costs."""
+_WARM = """
+import json, sys
+class Context:
+    function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "here"
+from handlers.aws_lambda import handler
+sent, called = json.loads(sys.argv[1]), []
+for _ in range(3):
+    called.clear()
+    sys.setprofile(lambda frame, what, _: called.append(frame) if what == "call" else None)
+    handler(sent, Context())
+    sys.setprofile(None)
+print(len(called))
+"""
 # the slow half of what Python brings; each was half a start or more of an empty function
 HEAVY = {
     *("typing", "dataclasses", "inspect", "pathlib", "asyncio", "ssl", "socket", "subprocess"),
@@ -91,3 +106,9 @@ def test_http_loads_mangums_readers_and_no_more(lines: list[Any]) -> None:
     assert (HEAVY - {"typing", "inspect"}).isdisjoint(added)
     assert "mangum.handlers.api_gateway" in added
     assert len(added) <= HTTP_CEILING
+
+
+def test_a_warm_row_is_answered_by_a_few_functions(function: Path) -> None:
+    sent = json.dumps({"dataframe_split": {"columns": ["c0"], "data": [[1.5]]}})
+    out = fresh(without("numpy") + _WARM, sent, cwd=function)
+    assert int(out.splitlines()[-1]) <= CALLS_CEILING

@@ -38,6 +38,7 @@ _RAGGED: Final = (
 _NUMBERS: Final = frozenset({bool, int, float})
 _CODES: Final = {FLOAT64: "d", INT64: "q"}
 """Of buffers that take JSON's numbers as `set_cells` does, and refuse whatever else it is for."""
+_BOOLS: Final = {bool}
 
 
 class Array:
@@ -165,7 +166,7 @@ def array(data: Cell, dtype: object = None) -> Array:
         shape, leaves = (), [data]
     elif wanted is OBJECT:
         return Array(list(data), OBJECT)
-    elif wanted is not None and (cells := _fill_buffer(data, wanted)) is not None:
+    elif wanted is not None and (cells := _take_cells(data, wanted)) is not None:
         return Array(cells, wanted)
     else:
         shape, leaves = _flatten(data)
@@ -176,8 +177,10 @@ def array(data: Cell, dtype: object = None) -> Array:
     return Array(set_cells(leaves, wanted), wanted, shape)
 
 
-def _fill_buffer(data: Sequence[Cell], wanted: DType) -> buffer[float] | None:
-    """None for what is not numbers alone, or for another dtype than a buffer is of."""
+def _take_cells(data: Sequence[Cell], wanted: DType) -> Cells:
+    """Truths in a list, numbers in a buffer; None for whatever else has to be looked at."""
+    if wanted is BOOL:
+        return list(data) if set(map(type, data)) == _BOOLS else None
     code = _CODES.get(wanted)
     if code is None:
         return None

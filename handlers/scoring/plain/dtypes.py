@@ -246,7 +246,7 @@ def cast_cells(cells: Cells, have: DType, want: DType) -> Cells:
     if want is BOOL:
         return list(map(bool, cells))
     if want is FLOAT64:
-        return list(map(float, cells))
+        return buffer("d", cells) if isinstance(cells, buffer) else list(map(float, cells))
     if want.kind == "f":
         return narrow(list(map(_round_once, cells)) if have.kind in "iu" else cells)
     return _cast_to_integers(cells, have, want)

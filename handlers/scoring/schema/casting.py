@@ -64,9 +64,13 @@ def cast_table(table: Table, schema: Schema, quirks: Quirks) -> None:
         pairs = list(zip(names, schema.columns))
     alone = _cast_alone(quirks)
     for name, spec in pairs:
-        if name in table.columns:
-            cast = partial(_cast_column, wanted=spec.type, required=spec.required, quirks=quirks)
-            _cast_name(table, name, spec.type, cast, alone=spec.type in alone)
+        wanted, column = spec.type, table.columns.get(name)
+        if column is None:
+            continue
+        if not table.places and isinstance(wanted, DataType) and column.fits(wanted):
+            continue
+        cast = partial(_cast_column, wanted=wanted, required=spec.required, quirks=quirks)
+        _cast_name(table, name, wanted, cast, alone=wanted in alone)
 
 
 def _cast_name(

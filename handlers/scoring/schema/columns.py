@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from handlers.scoring.errors import TooLargeError
 from handlers.scoring.schema import np
 from handlers.scoring.schema.quirks import Quirks
-from handlers.scoring.schema.signature import Json, Name
+from handlers.scoring.schema.signature import STRING, DataType, Json, Name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _OBJECT = np.dtype(object)
 _NAN = float("nan")
 _NUMBERS = frozenset({int, float})
 _NULL = type(None)
+_NULLS, _TRUTHS, _TEXTS = {_NULL}, {bool}, {str}
 _INT64_END = 2.0**63
 _FREE_BYTES = 64 * 1024 * 1024
 _FILL = 4
@@ -53,6 +54,15 @@ class Column:
     ) -> None:
         self.cells, self.text, self.aware = cells, text, aware
         self.series: Any = series
+
+    def fits(self, wanted: DataType) -> bool:
+        """Tell whether it is plainly of a type already; another look may find that it is."""
+        if self.series is not None:
+            return False
+        if self.text:
+            return wanted is STRING
+        dtype = self.cells.dtype
+        return dtype is wanted.dtype and dtype.kind in "biuf"
 
     @property
     def dtype_name(self) -> str:
@@ -186,11 +196,11 @@ def check_names(names: Sequence[Json], quirks: Quirks) -> None:
 def infer(values: Sequence[object], quirks: Quirks) -> Column:
     """The column that pandas makes of a list of JSON (or numpy scalar) values."""
     kinds = set(map(type, values))
-    if not kinds or kinds == {_NULL}:
+    if not kinds or kinds == _NULLS:
         return Column(objects(values, len(values)))
     if kinds <= _NUMBERS:
         return _numbers(values, kinds)
-    if kinds == {bool}:
+    if kinds == _TRUTHS:
         return Column(np.array(values, dtype=np.bool_))
     if str in kinds:
         return _texts(values, kinds, quirks)
@@ -214,7 +224,7 @@ def _infer_nulls(values: Sequence[object], present: set[type], quirks: Quirks) -
 
 def _texts(values: Sequence[object], kinds: set[type], quirks: Quirks) -> Column:
     """Texts among `values`: a column of text for pandas 3 where the others are null or NaN."""
-    if quirks.text_dtype and kinds == {str}:
+    if quirks.text_dtype and kinds == _TEXTS:
         return _make_text(values, quirks)  # type: ignore[arg-type]
     if quirks.text_dtype and kinds <= {str, float, _NULL}:
         nulls = [v for v in values if type(v) is not str]

@@ -172,7 +172,11 @@ def _enforce_columns(table: Table, schema: Schema, quirks: Quirks) -> Table:
                 _enforce_type(name, Column(objects([name], 1)), spec.type, spec.required, quirks)
             said = "'DataFrame' object has no attribute 'dtype'"
             raise SchemaError(FOREIGN, whole=partial(str, said))
-        made[name] = _enforce_type(name, table.columns[name], spec.type, spec.required, quirks)
+        column, wanted = table.columns[name], spec.type
+        if isinstance(wanted, DataType) and column.fits(wanted):
+            made[name] = column
+        else:
+            made[name] = _enforce_type(name, column, wanted, spec.required, quirks)
     if not made:  # every column is optional and none was sent
         return Table({}, 0)
     nested = quirks.index_is_lost and not any(isinstance(s.type, DataType) for _, s in pairs)

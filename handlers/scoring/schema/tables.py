@@ -150,9 +150,9 @@ def _check_split_labels(names: Json, index: Json, quirks: Quirks) -> None:
             raise TypeError(f"{key} must be a list")
     if names is not None and not all(isinstance(n, (str, int, float, type(None))) for n in names):
         raise ValueError("columns must be names")
-    for labels in (names, index):
-        check_labels(labels or ())
-        check_names(labels or (), quirks)
+    for labels in filter(None, (names, index)):
+        check_labels(labels)
+        check_names(labels, quirks)
 
 
 def from_split(data: Mapping[str, Json], wanted: Sequence[Name], quirks: Quirks) -> Table:

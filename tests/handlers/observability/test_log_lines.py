@@ -236,3 +236,29 @@ def test_metrics_are_written_as_powertools_writes_them(
 
     assert line == json.dumps(theirs.serialize_metric_set(metrics=made), separators=(",", ":"))
     assert len(made) == 10
+
+
+_UNWRITTEN = """
+import logging, sys
+from handlers.observability.lambda_telemetry import start_logger
+logger = start_logger("churn")
+logger.append_keys(name="\\ud800")
+logger.info("lost")
+logger.append_keys(name=None)
+logging.getLogger("handlers").addFilter(lambda record: record.getMessage() != "filtered")
+logger.info("filtered")
+logger.info("kept", rows=1)
+print(sys._getframe().f_lineno, file=sys.stderr)
+"""
+
+
+def test_a_line_that_cannot_be_written_stops_no_request() -> None:
+    """And a filter that somebody adds has its say, as it has over every record."""
+    done = subprocess.run(
+        [sys.executable, "-c", _UNWRITTEN], capture_output=True, text=True, check=True
+    )
+    (line,) = map(json.loads, done.stdout.splitlines())
+    ran_to = int(done.stderr.splitlines()[-1])
+    assert (line["message"], line["rows"]) == ("kept", 1)
+    assert line["location"] == f"<module>:{ran_to - 1}"
+    assert "UnicodeEncodeError" in done.stderr
