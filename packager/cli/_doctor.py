@@ -33,7 +33,7 @@ def doctor(
     Looks at the system, Pythons, the sandbox, the package index, the disk, and the programs that
     deploy. Changes nothing. Ends with 1 if something is missing that every build needs.
     """
-    from packager.environments.machine_check import check_machine
+    from packager.environments.machine.check import check_machine
     from packager.targets import TARGETS, load
 
     runtimes = [runtime for name in TARGETS for runtime in load(name).runtimes]

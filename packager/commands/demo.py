@@ -13,6 +13,7 @@ from typing import Final
 from handlers.manifest import Manifest
 from packager.commands.next_steps import deploy_command, run_command
 from packager.environments import interpreters
+from packager.environments.machine.installation import name_install
 from packager.errors import ConfigurationError, ToolError, suggest_name
 from packager.models import registry_stores
 from packager.models.registry import MlflowRegistry
@@ -99,7 +100,7 @@ def _train(folder: Path, tracking_uri: str) -> None:
             raise ConfigurationError(
                 "The demo trains a model with MLflow, scikit-learn and skops, and one of them is "
                 "not installed. Install packager with its extra: "
-                "`uv tool install 'serverless-model-packager[demo]'`."
+                f"`{name_install(extra='demo')}`."
             ) from error
         raise
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from packager import facts, targets
+from packager.environments.machine.installation import name_install, name_upgrade
 from packager.facts import Fact, prices
 from packager.targets import aws_lambda, aws_lambda_image
 from packager.types import FactCheck, FactRow, FactsReport, Json, Limits
@@ -100,7 +101,7 @@ def _check_lambda(known: Sequence[Fact], folder: Path | None) -> tuple[list[Fact
     except ImportError:
         missing = _make_check(
             "Lambda's limits and runtimes", "", "botocore is not installed", holds=False,
-            remedy="Install it beside packager, as with `pip install botocore`, and check again.",
+            remedy=f"Install it beside packager: `{name_install(extra='aws')}`. Then check again.",
         )  # fmt: skip
         return [missing], "botocore is not installed: nothing of Lambda was compared"
     model: _ServiceModel = session.get_service_model("lambda")
@@ -263,8 +264,8 @@ def _make_unknown(fact: str, stated: str, shape: str, package: str = "botocore")
     version = importlib.metadata.version(package)
     return _make_check(
         fact, stated, f"{shape} is unknown", holds=False,
-        remedy=f"The installed {package} {version} does not know it. Install a newer one, as with "
-        f"`pip install --upgrade {package}`, and check again.",
+        remedy=f"The installed {package} {version} does not know it. Install a newer one: "
+        f"`{name_upgrade(package)}`. Then check again.",
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from packager.deployments._errors import DeploymentError, code_of, explain_errors
 from packager.deployments._settings import Account
+from packager.environments.machine.installation import name_install
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_ANSWER_SECONDS: Final = 1800 + 30
@@ -38,7 +39,7 @@ def connect(account: Account) -> Cloud:
         from botocore.config import Config  # noqa: PLC0415
     except ImportError as error:
         raise DeploymentError(
-            "Deploying to AWS needs boto3: pip install boto3 (the extra `aws`).",
+            f"Deploying to AWS needs boto3: `{name_install(extra='aws')}`.",
             "FEATURE_DISABLED",
         ) from error
     usual = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=10)

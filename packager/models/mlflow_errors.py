@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from packager.environments.machine.installation import name_install
 from packager.errors import (
     ModelNotFoundError,
     RegistryUnavailableError,
@@ -122,8 +123,8 @@ def explain_error(
         package = _PACKAGES.get(module, module or "NAME")
         return RegistryUnavailableError(
             f"Reading {uri} from {where} needs a package that is not installed: {words}.\n"
-            f"Install it beside this program (`pip install {package}`), or read the registry "
-            "through a tracking server: --tracking-uri http://..."
+            f"Install it beside packager (`{name_install(package=package)}`), or read the "
+            "registry through a tracking server: --tracking-uri http://..."
         )
     if _DENIED.search(text):
         return RegistryUnavailableError(

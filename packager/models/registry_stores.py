@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from packager.environments.machine.installation import name_upgrade
 from packager.errors import ConfigurationError, RegistryUnavailableError
 from packager.models import model_uri, sqlite_copy
 from packager.models.mlflow_errors import without_password
@@ -211,7 +212,7 @@ def _is_current(revision: str, shown: str) -> bool:
         raise RegistryUnavailableError(
             f"The registry at {shown} is of a newer MLflow: its schema is {revision or 'unnamed'}, "
             f"which MLflow {_version()} does not know.\nInstall that MLflow beside this program "
-            "(`pip install -U mlflow-skinny`), or read the registry through a tracking server: "
+            f"(`{name_upgrade('mlflow-skinny')}`), or read the registry through a tracking server: "
             "--tracking-uri http://..."
         )
     return False

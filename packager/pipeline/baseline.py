@@ -20,6 +20,7 @@ from handlers.loaders import _threads
 from handlers.observability.drift import MOST_COLUMNS, answers
 from handlers.observability.sketches import LEAST_BASELINE, Sketch, sketch
 from packager.environments import kept_bytecode, virtual_environments
+from packager.environments.machine.installation import name_install
 from packager.errors import ConfigurationError, ToolError
 from packager.models import registered_model
 from packager.system.resources import WORKERS
@@ -113,8 +114,8 @@ def _can_read(request: BuildRequest, path: Path, source: str) -> bool:
         return True
     why = (
         f"{source} is a Parquet file, and pyarrow, which reads it, is not installed. Install "
-        "packager with its extra: `uv tool install 'serverless-model-packager[parquet]'`, or name "
-        "a CSV or JSON Lines file with --baseline."
+        f"packager with its extra: `{name_install(extra='parquet')}`, or name a CSV or JSON Lines "
+        "file with --baseline."
     )
     if request.events.baseline is not None:
         raise ConfigurationError(f"--baseline {why}")

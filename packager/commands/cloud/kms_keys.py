@@ -16,6 +16,7 @@ from packager.commands.artifact.attestations.keys import (
 from packager.commands.artifact.attestations.policy import Equivalence, Policy
 from packager.commands.artifact.attestations.sign import sign_artifact
 from packager.commands.cloud.stacks import explain_sdk_errors
+from packager.environments.machine.installation import name_install
 from packager.errors import ConfigurationError
 from packager.types import SignedArtifact
 
@@ -132,7 +133,7 @@ def _explain_kms(key: str) -> Iterator[None]:
             yield
     except UnsupportedLibraryError as error:
         raise ConfigurationError(
-            "Asking AWS needs boto3: pip install boto3 (the extra `aws`)."
+            f"Asking AWS needs boto3: `{name_install(extra='aws')}`."
         ) from error
     except UnsupportedAlgorithmError as error:
         raise ConfigurationError(

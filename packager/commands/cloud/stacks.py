@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from packager.commands import artifact
 from packager.commands.artifact.description import read_own_text
+from packager.environments.machine.installation import name_install
 from packager.errors import CloudError, ConfigurationError, ModelFormatError, PackagerError
 
 Client: TypeAlias = Any
@@ -59,7 +60,7 @@ def make_client(service: str) -> Client:
         import boto3  # noqa: PLC0415 - an extra, and what only builds does without
     except ImportError as error:
         raise ConfigurationError(
-            "Asking AWS needs boto3: pip install boto3 (the extra `aws`)."
+            f"Asking AWS needs boto3: `{name_install(extra='aws')}`."
         ) from error
     make: Client = boto3.client
     return make(service)

@@ -12,6 +12,7 @@ from handlers.loaders.weights.download import SPARE_BYTES
 from packager import facts
 from packager.engines import WITHOUT_WEIGHTS
 from packager.environments import virtual_environments
+from packager.environments.machine.installation import name_install
 from packager.errors import (
     ConfigurationError,
     PlanError,
@@ -212,8 +213,8 @@ def _check_tools(request: BuildRequest, target: Target) -> Iterator[str]:
     elif asked and find_spec("samtranslator") is None:
         yield (
             f"--emit {', '.join(asked)} needs aws-sam-translator, which is not installed. Install "
-            "it beside packager: `uv tool install 'serverless-model-packager[terraform]'`, or "
-            "`pip install aws-sam-translator` in its environment."
+            "it beside packager: "
+            f"`{name_install(extra='terraform')}`."
         )
 
 

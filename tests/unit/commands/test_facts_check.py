@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from packager import cli, facts
 from packager.commands.facts_check import report_facts
+from packager.environments.machine import installation
 from packager.errors import FactsError
 from packager.system.resources import FACTS
 from packager.types import FactsReport
@@ -110,7 +111,7 @@ def test_without_botocore_nothing_is_said_to_hold(monkeypatch: pytest.MonkeyPatc
     found = check()
 
     assert list_differing(found) == ["Lambda's limits and runtimes"]
-    assert "pip install botocore" in found["checks"][0]["remedy"]
+    assert installation.name_install(extra="aws") in found["checks"][0]["remedy"]
     assert any("azure-mgmt-web is not installed" in each for each in found["models"])
 
 
@@ -140,7 +141,7 @@ def test_an_older_botocore_is_said_to_be_old(
     (old,) = (each for each in found["checks"] if each["fact"] == f"aws_lambda.toml {unknown}")
     assert not old["holds"]
     assert old["model"] == f"{shape} is unknown"
-    assert "pip install --upgrade botocore" in old["remedy"]
+    assert installation.name_upgrade("botocore") in old["remedy"]
     everywhere = {f"aws_lambda.toml {unknown}", f"aws_lambda_image.toml {unknown}"}
     managed = {"aws_lambda.toml managed_instances tmp_mb"}
     assert {*list_differing(found)} <= everywhere | managed
@@ -155,7 +156,7 @@ def test_an_older_model_of_azure_is_said_to_be_old(
 
     (old,) = (each for each in check()["checks"] if not each["holds"])
     assert old["model"] == f"{shape} is unknown"
-    assert "pip install --upgrade azure-mgmt-web" in old["remedy"]
+    assert installation.name_upgrade("azure-mgmt-web") in old["remedy"]
 
 
 def test_a_file_that_does_not_hold_together_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from packager.deployments import AwsLambdaDeploymentClient, _artifact, _aws
 from packager.deployments._settings import Account
+from packager.environments.machine.installation import name_install
 from packager.pipeline.emit import stack_name
 from packager.system.atomic_output import MARKER
 from packager.types import Rollout
@@ -600,7 +601,7 @@ def test_without_boto3_the_message_names_the_extra(monkeypatch: pytest.MonkeyPat
 
     said = _refused("FEATURE_DISABLED", _aws.connect, Account(region="eu-west-1"))
 
-    assert "pip install boto3" in said
+    assert name_install(extra="aws") in said
 
 
 def test_without_a_region_the_message_says_where_to_name_one(

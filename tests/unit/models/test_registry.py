@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from packager.environments.machine.installation import name_install
 from packager.errors import (
     ConfigurationError,
     ModelFormatError,
@@ -275,16 +276,16 @@ def test_each_failure_has_its_own_class(error: Exception, kind: type[Exception])
 @pytest.mark.parametrize(
     ("module", "package"),
     [
-        ("pymysql", "pip install pymysql"),
-        ("google.cloud", "pip install google-cloud-storage"),
-        ("psycopg2", "pip install psycopg2-binary"),
-        (None, "pip install NAME"),
+        ("pymysql", "pymysql"),
+        ("google.cloud", "google-cloud-storage"),
+        ("psycopg2", "psycopg2-binary"),
+        (None, "NAME"),
     ],
 )
 def test_a_client_that_is_not_installed_is_named(module: str | None, package: str) -> None:
     error = ImportError("No module", name=module)
     found = mlflow_errors.explain_error(error, "models:/a/1", "there", Path("/x"))
-    assert f"`{package}`" in str(found)
+    assert f"`{name_install(package=package)}`" in str(found)
 
 
 def test_no_password_is_in_a_message() -> None:

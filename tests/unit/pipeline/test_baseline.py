@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 
 from handlers.observability.sketches import Baseline
+from packager.environments.machine.installation import name_install
 from packager.errors import ConfigurationError, ToolError
 from packager.pipeline import baseline
 from packager.types import BuildPlan
@@ -207,9 +209,11 @@ def test_a_parquet_file_without_its_reader_says_what_to_install(
     table().to_parquet(path)
     asked = plan(path, "the file t.parquet", **({"baseline": path} if named else {}))
     if named:
-        with pytest.raises(ConfigurationError, match=r"--baseline .*\[parquet\]"):
+        with pytest.raises(
+            ConfigurationError, match=rf"--baseline .*{re.escape(name_install(extra='parquet'))}"
+        ):
             baseline.make(asked)
         return
     assert baseline.make(asked) is None
-    assert "[parquet]" in caplog.text
+    assert name_install(extra="parquet") in caplog.text
     assert not doubled

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from packager.environments.machine.installation import name_install
 from packager.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def check_extra() -> None:
         import securesystemslib.signer  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
         raise ConfigurationError(
-            "Signatures need securesystemslib: pip install 'serverless-model-packager[sign]'."
+            f"Signatures need securesystemslib: `{name_install(extra='sign')}`."
         ) from error
 
 

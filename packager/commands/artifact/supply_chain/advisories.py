@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import requests
 from packaging.version import InvalidVersion, Version
 
+from packager.environments.machine.installation import name_install
 from packager.errors import ConfigurationError, StorageError
 from packager.system import cache
 from packager.system.redaction import hide_users, redact
@@ -70,7 +71,7 @@ def check_audit(url: str) -> None:
     missing = [name for name in ("pip_audit", "cvss") if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigurationError(
-            "--audit needs pip-audit and cvss: pip install 'serverless-model-packager[audit]'."
+            f"--audit needs pip-audit and cvss: `{name_install(extra='audit')}`."
         )
     try:
         parts = urlsplit(url)

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from packager.cli import app
 from packager.commands.artifact.attestations import envelopes
 from packager.commands.artifact.attestations.keys import load_signer
+from packager.environments.machine.installation import name_install
 from packager.errors import PackagerError
 from packager.system.file_tree import sha256
 from tests.attestations import FILE, SCHEMA, make_key, read_lines, read_statements, write_lines
@@ -537,7 +538,7 @@ def test_without_the_extra_the_way_to_it_is_told(
     monkeypatch.setitem(sys.modules, "securesystemslib.signer", None)
     code, said = run("sign", artifact, "--key", keys[0])
     assert code == 2
-    assert "pip install 'serverless-model-packager[sign]'" in said
+    assert name_install(extra="sign") in said
 
 
 def test_the_page_s_commands_run_as_they_stand(

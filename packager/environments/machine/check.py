@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from packager.environments import disk_room, interpreters, uv_command
+from packager.environments.machine import installation
 from packager.errors import PackagerError, ToolError
 from packager.system import process, sandbox
 from packager.types import MachineCheck, MachineReport
@@ -31,18 +31,16 @@ _PROGRAMS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "azd": ("you cannot deploy to Azure with `azd up`", "install the Azure Developer CLI"),
 }
-_EXTRAS: Final[Mapping[str, tuple[str, str]]] = {
-    "aws": (
-        "boto3",
-        "you cannot use `mlflow deployments`, a store on S3, or what asks AWS (`packager batch`)",
-    ),
-    "audit": ("pip_audit", "you cannot use `packager audit` and `packager build --audit`"),
-    "demo": ("skops", "you cannot run `packager demo`"),
-    "parquet": ("pyarrow", "drift is not measured from a Parquet file"),
-    "sign": ("securesystemslib", "you cannot use `packager sign` and `packager verify --key`"),
-    "terraform": ("samtranslator", "you cannot use `packager build --emit`"),
+_WITHOUT: Final[Mapping[str, str]] = {
+    "aws": "you cannot use `mlflow deployments`, a store on S3, or what asks AWS (`packager "
+    "batch`)",
+    "audit": "you cannot use `packager audit` and `packager build --audit`",
+    "demo": "you cannot run `packager demo`",
+    "parquet": "drift is not measured from a Parquet file",
+    "sign": "you cannot use `packager sign` and `packager verify --key`",
+    "terraform": "you cannot use `packager build --emit`",
 }
-"""Extras of this package: a module that each brings, and what is lost without it."""
+"""Extras of this package, and what is lost without each."""
 _ENGINE_SECONDS: Final = 10.0
 
 
@@ -171,15 +169,13 @@ def _has_engine(docker: str) -> bool:
 
 
 def _check_extras() -> Iterable[MachineCheck]:
-    has = {extra for extra, (module, _) in _EXTRAS.items() if importlib.util.find_spec(module)}
-    for extra, (_, lost) in _EXTRAS.items():
-        # an installation takes the place of the one before, with its extras
-        names = ",".join(sorted({*has, extra}))
+    has = installation.list_extras()
+    for extra, lost in _WITHOUT.items():
         yield MachineCheck(
             name=f"extra {extra}",
             works=extra in has,
             needed=False,
             found="installed" if extra in has else "not installed",
             lost=lost,
-            remedy=f"uv tool install 'serverless-model-packager[{names}]'",
+            remedy=installation.name_install(extra=extra),
         )

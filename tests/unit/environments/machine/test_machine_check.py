@@ -14,9 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from packager import cli
-from packager.environments import interpreters, machine_check, uv_command
+from packager.environments import interpreters, uv_command
 from packager.environments.disk_room import LEAST_FREE_BYTES
-from packager.environments.machine_check import check_machine
+from packager.environments.machine import check, installation
+from packager.environments.machine.check import check_machine
 from packager.errors import IndexUnavailableError
 from packager.system import sandbox
 from packager.types import Interpreter, MachineCheck, MachineReport
@@ -52,7 +53,7 @@ def look(
         monkeypatch.setattr(interpreters, "available", lambda _minors: tuple(has))
         monkeypatch.setattr(uv_command, "run_pip", compile_probe)
         monkeypatch.setattr(sandbox, "name_level", lambda: level)
-        monkeypatch.setattr(machine_check, "_has_engine", lambda _: engine)
+        monkeypatch.setattr(check, "_has_engine", lambda _: engine)
         if extras is not None:
             monkeypatch.setattr(importlib.util, "find_spec", lambda name: name in extras or None)
         monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(free))
@@ -130,13 +131,12 @@ def test_every_extra_is_looked_at(look: Look) -> None:
     assert {f"extra {name}" for name in declared} - checks.keys() == {"extra onnx", "extra s3"}
 
 
-def test_an_extra_is_installed_with_those_that_are_there(look: Look) -> None:
-    """What is installed as a tool takes the place of what was, with its extras."""
+def test_an_extra_is_added_by_the_tool_that_installed_packager(look: Look) -> None:
     _, checks = look(extras=("boto3", "skops"))
 
-    assert checks["extra sign"]["remedy"] == (
-        "uv tool install 'serverless-model-packager[aws,demo,sign]'"
-    )
+    assert installation.list_extras() == ("aws", "demo")
+    assert checks["extra sign"]["remedy"] == installation.name_install(extra="sign")
+    assert checks["extra demo"]["remedy"] == installation.name_install(extra="demo")
 
 
 @pytest.mark.parametrize(("code", "answers"), [(0, True), (1, False)])
@@ -147,8 +147,8 @@ def test_docker_without_an_engine_is_told_from_one(
     client.write_text(f"#!/bin/sh\nexit {code}\n")
     client.chmod(0o755)
 
-    assert machine_check._has_engine(str(client)) is answers
-    assert not machine_check._has_engine(str(tmp_path / "none"))
+    assert check._has_engine(str(client)) is answers
+    assert not check._has_engine(str(tmp_path / "none"))
 
 
 @pytest.mark.parametrize("ready", [True, False])
@@ -160,7 +160,7 @@ def test_the_command_ends_with_1_where_a_build_cannot_begin(
         name="package index", works=ready, needed=True, found="so", lost=NOTHING, remedy="set it"
     )
     report = MachineReport(ready=ready, checks=[row])
-    monkeypatch.setattr(machine_check, "check_machine", lambda *_: report)
+    monkeypatch.setattr(check, "check_machine", lambda *_: report)
 
     as_json = CliRunner().invoke(cli.app, ["doctor", "--json"])
     shown = CliRunner().invoke(cli.app, ["doctor"])

@@ -1,0 +1,1 @@
+"""The machine that packager runs on, and packager's own installation there."""
