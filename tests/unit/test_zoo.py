@@ -205,6 +205,20 @@ def test_the_page_tells_of_models_that_were_logged_as_a_refusal_says() -> None:
     assert "| code_path_missing | logged with code_paths: code_path_with_data | aws-lambda," in page
 
 
+def test_each_refused_model_has_what_its_sentence_offers_built() -> None:
+    models = {each.name: each for each in list_models()}
+    kept = results.read_results()
+    refused = {name for name, result in kept.items() if result["outcome"] == "refused"}
+    page = PAGE.read_text(encoding="utf-8")
+    offered = page.partition("## Refused, then built as the sentence offers")[2].splitlines()
+
+    cells = [row.split(" | ") for row in offered if row.startswith("| ")][1:]
+    done = {each[0].strip("| †") for each in cells if each[-1].strip(" |") == "0"}
+
+    assert refused <= set(models)
+    assert done == refused
+
+
 @pytest.mark.parametrize(
     ("sentence", "asked"),
     [

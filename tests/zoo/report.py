@@ -100,6 +100,8 @@ _LOGGED_AGAIN: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "draws_at_random": (("logged with a fixed seed", "seeded_each_time"),),
     "goes_on_drawing": (("logged with a fixed seed", "seeded_each_time"),),
     "calls_a_service": (("logged with its file (artifacts=)", "reads_json"),),
+    "logs_to_a_file": (("written in tempfile.gettempdir()", "logs_to_tmp"),),
+    "module_forgotten": (("logged with code_paths", "nested_code_paths"),),
 }
 """What a refusal offers beside options, done: another model of the zoo, logged as it says."""
 
