@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from packager.commands.artifact import is_artifact
+from packager.commands.artifact.attestations.keyless import open_identity
 from packager.commands.artifact.attestations.policy import Policy, check_attestations
 from packager.commands.artifact.description import read_json
 from packager.commands.artifact.integrity import list_problems, verify_artifact
-from packager.commands.cloud.kms_keys import make_policy
+from packager.commands.cloud.signing.signers import make_policy
 from packager.deployments._errors import DeploymentError, wrong_setting
 from packager.deployments._parameters import TARGET, check_values, known_parameters
 from packager.deployments._settings import Settings
@@ -89,9 +90,7 @@ def provide_artifact(model_uri: str, flavor: str | None, settings: Settings) -> 
     settings demand, DeploymentError for a flavor that was not packaged and for settings of a build
     where there is none.
     """
-    policy = make_policy(
-        (), settings.require_signed_by, settings.require_equivalence, settings.min_rows
-    )
+    policy = _make_policy(settings)
     with contextlib.ExitStack() as stack:
         folder = Path(model_uri)
         if policy is not None and not is_artifact(folder):
@@ -123,6 +122,22 @@ def provide_artifact(model_uri: str, flavor: str | None, settings: Settings) -> 
                 "INVALID_PARAMETER_VALUE",
             )
         yield found
+
+
+def _make_policy(settings: Settings) -> Policy | None:
+    name, issuer = settings.require_identity, settings.require_issuer
+    if (name is None) != (issuer is None):
+        raise wrong_setting(
+            "an identity counts only by the word of its issuer: set require_identity and "
+            "require_issuer"
+        )
+    return make_policy(
+        (),
+        settings.require_signed_by,
+        settings.require_equivalence,
+        settings.min_rows,
+        identity=open_identity(name, issuer) if name and issuer else None,
+    )
 
 
 def _check_signatures(folder: Path, policy: Policy) -> None:

@@ -55,7 +55,10 @@ class Settings:
     """Settings of a BuildRequest, each by its name as an option."""
     out: Path | None = None
     require_signed_by: tuple[str, ...] = ()
-    """Public keys, each a PEM file or `awskms:ID`, whose holders must have signed."""
+    """Public keys, each a PEM file or of a cloud, whose holders must have signed."""
+    require_identity: str | None = None
+    """Who must have signed keyless; `require_issuer` vouches for them."""
+    require_issuer: str | None = None
     require_equivalence: str | None = None
     min_rows: int | None = None
     host: str = "127.0.0.1"
@@ -153,6 +156,12 @@ def _read_keys(text: str) -> tuple[str, ...]:
     return found
 
 
+def _read_name(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty, and would demand nothing; name an identity and its issuer")
+    return text.strip()
+
+
 def _read_demand(text: str) -> str:
     if not text.strip():
         raise ValueError("it demands nothing; give bit-equal or the largest difference, as 1e-6")
@@ -203,6 +212,8 @@ _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
 }
 _DEMANDS: Final[dict[str, Callable[[str], Any]]] = {
     "require_signed_by": _read_keys,
+    "require_identity": _read_name,
+    "require_issuer": _read_name,
     "require_equivalence": _read_demand,
     "min_rows": _whole(1, 1_000_000_000),
 }
@@ -216,8 +227,12 @@ AWS_OPTIONS: Final = {
     "endpoint": "address of another AWS, for example for tests; default: AWS_ENDPOINT_URL",
     "role": "ARN of a role that CloudFormation assumes; default: your own rights",
     "tags": "tags of the stack and its resources: team=ml,stage=prod",
-    "require_signed_by": "public keys (PEM files, awskms:ID) whose holders must all have signed "
-    "the artifact: a.pub,b.pub",
+    "require_signed_by": "public keys (PEM files, awskms:ID, azurekms://...) whose holders must "
+    "all have signed the artifact: a.pub,b.pub",
+    "require_identity": "who must have signed it keyless, through sigstore: an e-mail address, or "
+    "the URI of a workflow; with require_issuer",
+    "require_issuer": "who vouches for require_identity, such as "
+    "https://token.actions.githubusercontent.com",
     "require_equivalence": "how equal the proof that they signed must say that the answers are: "
     "bit-equal, or the largest difference of a number, as 1e-6",
     "min_rows": "rows that this proof must have compared",

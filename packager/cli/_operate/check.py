@@ -1,8 +1,7 @@
-"""`packager sign` and `packager verify`: what is stated of an artifact, and whether it holds."""
+"""`packager verify`: whether an artifact is as it was built, and what was signed of it holds."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -14,51 +13,24 @@ from packager.cli import _request_options as ask
 from packager.cli._common import show
 from packager.cli._groups import OptionGroup, expand_groups
 from packager.cli._operate.rebuild import check_rebuilt, read_given
+from packager.cli._operate.sign import TrustConfig
 from packager.cli._panels import Panel
 from packager.commands import console
 from packager.errors import AttestationError, IntegrityError
 from packager.types import ArtifactCheck, ArtifactVerification, RebuildInputs
 
 if TYPE_CHECKING:
+    from packager.commands.artifact.attestations.keyless import Identity
     from packager.commands.artifact.attestations.policy import Policy
 
-SigningKey = Annotated[
-    str,
-    typer.Option(
-        "--key",
-        metavar="<key>",
-        rich_help_panel=Panel.PROOF,
-        help="Private key: a PEM file, or awskms:ID for AWS KMS (an id, an ARN or an alias).",
-        show_default=False,
-    ),
-]
-BuilderId = Annotated[
-    str | None,
-    typer.Option(
-        "--builder-id",
-        metavar="<uri>",
-        rich_help_panel=Panel.PROOF,
-        help="URI of the system that built it, for the provenance. Name what you trust to build.",
-        show_default=False,
-    ),
-]
-Tag = Annotated[
-    bool,
-    typer.Option(
-        "--tag",
-        rich_help_panel=Panel.MODEL,
-        help="Tag the model version with packager.attested.<target>: digests, verdict, largest "
-        "difference, key. Without it nothing is written to the registry.",
-    ),
-]
 PublicKeys = Annotated[
     list[str] | None,
     typer.Option(
         "--key",
         metavar="<key>",
         rich_help_panel=Panel.PROOF,
-        help="Public key of somebody whom you trust: a PEM file, or awskms:ID. One of the keys "
-        "given must have signed. Repeatable.",
+        help="Public key of somebody whom you trust: a PEM file, awskms:ID, or azurekms://... One "
+        "of the keys given must have signed. Repeatable.",
         show_default=False,
     ),
 ]
@@ -70,6 +42,35 @@ SignedBy = Annotated[
         rich_help_panel=Panel.PROOF,
         help="Public key whose holder must have signed, whoever else did. Repeatable.",
         show_default=False,
+    ),
+]
+SignedAs = Annotated[
+    str | None,
+    typer.Option(
+        "--identity",
+        metavar="<name>",
+        rich_help_panel=Panel.PROOF,
+        help="Who must have signed keyless, whoever else did: an e-mail address, or the URI of a "
+        "workflow. With --issuer.",
+        show_default=False,
+    ),
+]
+Issuer = Annotated[
+    str | None,
+    typer.Option(
+        "--issuer",
+        metavar="<url>",
+        rich_help_panel=Panel.PROOF,
+        help="Who vouches for --identity, such as https://token.actions.githubusercontent.com.",
+        show_default=False,
+    ),
+]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        rich_help_panel=Panel.PROOF,
+        help="Check --identity by the roots of trust of sigstore that are on this machine.",
     ),
 ]
 RequiredEquivalence = Annotated[
@@ -163,6 +164,64 @@ class Running(NamedTuple):
             yield compare_package(artifact, self.package)
 
 
+class SignedIdentity(NamedTuple):
+    """Who must have signed keyless, and what that is checked by."""
+
+    name: str | None
+    issuer: str | None
+    trust_config: Path | None
+    offline: bool
+
+    def open(self) -> Identity | None:
+        """Raises ConfigurationError and CloudError as `open_identity` does."""
+        from packager.commands.artifact.attestations.keyless import open_identity
+
+        if self.name is None or self.issuer is None:
+            return None
+        return open_identity(
+            self.name, self.issuer, trust_config=self.trust_config, offline=self.offline
+        )
+
+
+def _read_identity(
+    *,
+    identity: SignedAs = None,
+    issuer: Issuer = None,
+    trust_config: TrustConfig = None,
+    offline: Offline = False,
+) -> SignedIdentity:
+    _check_named(identity, issuer)
+    idle = [(offline, "--offline"), (trust_config, "--trust-config")]
+    if identity is None and (given := [name for value, name in idle if value]):
+        raise typer.BadParameter(
+            "it has no effect without --identity: add --identity and --issuer, or leave it out",
+            param_hint=given[0],
+        )
+    if offline and trust_config:
+        raise typer.BadParameter(
+            "--trust-config names all that is trusted, and nothing is fetched: leave --offline out",
+            param_hint="--offline",
+        )
+    return SignedIdentity(identity, issuer, trust_config, offline)
+
+
+def _check_named(identity: str | None, issuer: str | None) -> None:
+    """Raises BadParameter for one of the two alone, and for one that is empty."""
+    missing = [
+        name for name, value in (("--identity", identity), ("--issuer", issuer)) if value is None
+    ]
+    if len(missing) == 1:
+        raise typer.BadParameter(
+            "an identity counts only by the word of its issuer: give --identity and --issuer",
+            param_hint=missing[0],
+        )
+    if "" in (identity, issuer):
+        raise typer.BadParameter(
+            "it is empty, and nobody would be checked",
+            param_hint="--issuer" if identity else "--identity",
+        )
+
+
 def _read_running(
     *,
     deployed: Deployed = False,
@@ -178,61 +237,6 @@ def _read_running(
     return Running(deployed, image, package, stack)
 
 
-def sign(
-    artifact: opt.Artifact,
-    *,
-    key: SigningKey,
-    builder_id: BuilderId = None,
-    tag: Tag = False,
-    tracking_uri: opt.TrackingUri = None,
-    registry_uri: opt.RegistryUri = None,
-    as_json: opt.AsJson = False,
-    verbose: opt.Verbose = False,
-    quiet: opt.Quiet = False,
-) -> None:
-    """Sign an artifact: where it is from, and how equal its answers are to its model's.
-
-    Writes attestations.intoto.jsonl into the artifact: in-toto statements in DSSE envelopes. The
-    provenance is SLSA's, the proof is a predicate of our own. Statements of other keys stay.
-
-    The artifact must verify: ends with 12 where anything in it was changed. The passphrase of an
-    encrypted key is read from PACKAGER_KEY_PASSPHRASE.
-
-    With --tag the model version that it was built from is tagged too, through an MLflow server.
-    """
-    from packager.commands.artifact.attestations.statements import UNNAMED_BUILDER
-    from packager.commands.cloud.attested_versions import sign_and_tag
-    from packager.commands.cloud.kms_keys import sign_by
-
-    if not tag and (tracking_uri or registry_uri):
-        raise typer.BadParameter(
-            "it has no effect without --tag: add --tag, or leave it out",
-            param_hint="--tracking-uri" if tracking_uri else "--registry-uri",
-        )
-    if builder_id is not None and not _is_uri(builder_id):
-        raise typer.BadParameter(
-            f"{builder_id!r} is no URI: give one such as https://ci.example.org/builds.",
-            param_hint="--builder-id",
-        )
-    with console.progress(verbose=verbose, quiet=quiet):
-        builder = builder_id or UNNAMED_BUILDER
-        if tag:
-            made = sign_and_tag(
-                artifact,
-                key,
-                builder_id=builder,
-                tracking_uri=tracking_uri,
-                registry_uri=registry_uri,
-            )
-        else:
-            made = sign_by(artifact, key, builder_id=builder)
-    show(made, as_json=as_json, human=console.show_signed)
-
-
-def _is_uri(text: str) -> bool:
-    return re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+", text) is not None
-
-
 @expand_groups
 def verify(
     artifact: opt.Artifact,
@@ -243,6 +247,7 @@ def verify(
     require_signed_by: SignedBy = None,
     require_equivalence: RequiredEquivalence = None,
     min_rows: LeastRows = None,
+    signed_as: Annotated[SignedIdentity, OptionGroup(_read_identity)],
     running: Annotated[Running, OptionGroup(_read_running)],
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -258,7 +263,8 @@ def verify(
     and give it with --sha256. Ends with 12 where anything differs.
 
     Or let `packager sign` sign it, and give the public key with --key. Ends with 14 where nothing
-    of it is signed by that key, or what was signed does not hold or is not what you require.
+    of it is signed by that key, or what was signed does not hold or is not what you require. What
+    was signed keyless is held to --identity and --issuer in the same way.
 
     With --deployed the function that the artifact's stack runs is compared too: the digest of its
     code (of its image's files, for an image), its runtime, entry point, layers and variables.
@@ -271,7 +277,7 @@ def verify(
     from packager.commands.artifact.attestations.policy import check_attestations
     from packager.commands.artifact.integrity import add_check, verify_artifact
 
-    policy = _make_policy(key, require_signed_by, require_equivalence, min_rows)
+    policy = _make_policy(key, require_signed_by, require_equivalence, min_rows, signed_as)
     with console.progress(verbose=verbose, quiet=quiet):
         found = verify_artifact(artifact, report_sha256=sha256)
         for check in running.compare(artifact, verified=found["verified"]):
@@ -299,20 +305,24 @@ def _make_policy(
     required: list[str] | None,
     equivalence: str | None,
     least_rows: int | None,
+    signed_as: SignedIdentity,
 ) -> Policy | None:
-    """None where no key is given: then nothing that was signed is looked at."""
-    from packager.commands.cloud.kms_keys import make_policy
+    """None where nobody is named: then nothing that was signed is looked at."""
+    from packager.commands.cloud.signing.signers import make_policy
 
     if least_rows and not equivalence:
         raise typer.BadParameter(
             "it has no effect without --require-equivalence", param_hint="--min-rows"
         )
-    if equivalence and not (keys or required):
+    if equivalence and not (keys or required or signed_as.name):
         raise typer.BadParameter(
-            "anybody can state one: give the public key of whom you believe with --key",
+            "anybody can state one: give the public key of whom you believe with --key, or who "
+            "they are with --identity",
             param_hint="--require-equivalence",
         )
-    return make_policy(keys or (), required or (), equivalence, least_rows)
+    return make_policy(
+        keys or (), required or (), equivalence, least_rows, identity=signed_as.open()
+    )
 
 
 def _describe_failure(found: ArtifactVerification) -> AttestationError | IntegrityError:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from packager.commands.artifact.attestations.envelopes import ATTESTATIONS
+from packager.commands.artifact.attestations.envelopes import ATTESTATIONS, BUNDLES
 from packager.commands.artifact.bill_of_materials import check_lock, check_sbom
 from packager.commands.artifact.description import (
     EVIDENCE,
@@ -254,7 +254,12 @@ def _list_notes(artifact: DescribedArtifact) -> Iterator[str]:
             yield f"{name} was changed. It holds your own settings, so this is no fault."
     if (artifact.home / ATTESTATIONS).exists():
         yield f"{ATTESTATIONS} is signed: `packager verify --key` holds it to a public key."
-    known = {*artifact.emitted, MARKER, ATTESTATIONS, "function", "function.zip", WEIGHTS}
+    if (artifact.home / BUNDLES).exists():
+        yield (
+            f"{BUNDLES} is signed: `packager verify --identity --issuer` holds it to whom you "
+            "believe."
+        )
+    known = {*artifact.emitted, MARKER, ATTESTATIONS, BUNDLES, "function", "function.zip", WEIGHTS}
     tops = {PurePosixPath(name).parts[0] for name in known if PurePosixPath(name).parts}
     others = sorted(entry.name for entry in os.scandir(artifact.home) if entry.name not in tops)
     if others:

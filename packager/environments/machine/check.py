@@ -35,7 +35,9 @@ _WITHOUT: Final[Mapping[str, str]] = {
     "aws": "you cannot use `mlflow deployments`, a store on S3, or what asks AWS (`packager "
     "batch`)",
     "audit": "you cannot use `packager audit` and `packager build --audit`",
+    "azure-keys": "you cannot sign by a key in Azure Key Vault",
     "demo": "you cannot run `packager demo`",
+    "keyless": "you cannot use `packager sign --keyless` and `packager verify --identity`",
     "parquet": "drift is not measured from a Parquet file",
     "sign": "you cannot use `packager sign` and `packager verify --key`",
     "terraform": "you cannot use `packager build --emit`",

@@ -21,7 +21,9 @@ DISTRIBUTION: Final = "serverless-model-packager"
 EXTRAS: Final[Mapping[str, str]] = {
     "aws": "boto3",
     "audit": "pip_audit",
+    "azure-keys": "azure.keyvault.keys",
     "demo": "skops",
+    "keyless": "sigstore",
     "parquet": "pyarrow",
     "sign": "securesystemslib",
     "terraform": "samtranslator",
@@ -57,7 +59,14 @@ class _Source(NamedTuple):
 
 def list_extras() -> tuple[str, ...]:
     """List the extras whose packages are installed."""
-    return tuple(name for name, module in EXTRAS.items() if importlib.util.find_spec(module))
+    return tuple(name for name, module in EXTRAS.items() if _is_installed(module))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package that it lies in
+        return False
 
 
 def name_install(*, extra: str = "", package: str = "") -> str:

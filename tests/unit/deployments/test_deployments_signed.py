@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow.exceptions import MlflowException
+from sigstore.models import ClientTrustConfig
 
+from packager.commands.artifact.attestations.keyless import Keyless, sign_keyless
 from packager.commands.artifact.attestations.keys import load_signer
 from packager.commands.artifact.attestations.sign import sign_artifact
 from packager.deployments import AwsLambdaDeploymentClient, _aws
 from tests.attestations import FILE, make_key
+from tests.sigstore import make_token, serving_sigstore
 from tests.unit.deployments import deploying
 
 
@@ -176,3 +180,24 @@ def test_an_update_is_refused_too(
         client.update_deployment("churn", config={"require_signed_by": keys[1]})
     changes = [name for name, _ in world[1].asked[before:] if "change_set" in name]
     assert changes == []
+
+
+def test_an_identity_is_demanded_by_the_word_of_its_issuer(
+    client: AwsLambdaDeploymentClient, world: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving_sigstore() as instance:
+        config = ClientTrustConfig.from_json(json.dumps(instance.describe()))
+        monkeypatch.setattr(ClientTrustConfig, "production", lambda offline: config)
+        monkeypatch.setenv("SIGSTORE_IDENTITY_TOKEN", make_token("ann@example.org", "https://a"))
+        sign_keyless(folder, Keyless(), builder_id="urn:x")
+    who = {"require_identity": "ann@example.org", "require_issuer": "https://a"}
+
+    error = _refused(client, folder, **{**who, "require_issuer": "https://b"})
+    assert (error.error_code, error.exit_code) == ("PERMISSION_DENIED", 14)
+    assert "ann@example.org (issuer https://a)" in str(error)
+    assert "set require_identity and" in str(_refused(client, folder, require_issuer="https://a"))
+    assert "would demand nothing" in str(_refused(client, folder, **{**who, "require_issuer": ""}))
+    assert not world[2].uploaded
+
+    client.create_deployment("churn", str(folder), config={"bucket": "b", **who})
+    assert len(world[2].uploaded) == 1

@@ -1,4 +1,8 @@
-"""DSSE envelopes, one a line: read as a stranger's, checked by keys, written whole or not."""
+"""DSSE envelopes, one a line: read as a stranger's, checked by keys, written whole or not.
+
+What was signed keyless lies in a file of its own: a bundle of sigstore a line, which has the
+envelope and what it is verified by.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Key, Signer
 
 ATTESTATIONS: Final = "attestations.intoto.jsonl"
+BUNDLES: Final = "attestations.sigstore.jsonl"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 _MOST_BYTES: Final = 4 * 2**20
 _MOST_ENVELOPES: Final = 100
@@ -68,8 +73,7 @@ def sign_statement(statement: Mapping[str, Json], signer: Signer) -> str:
     from securesystemslib import dsse  # noqa: PLC0415 - an extra
     from securesystemslib.exceptions import UnverifiedSignatureError  # noqa: PLC0415
 
-    payload = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
-    envelope = dsse.Envelope(payload, PAYLOAD_TYPE, {})
+    envelope = dsse.Envelope(encode_statement(statement), PAYLOAD_TYPE, {})
     try:
         signer.public_key.verify_signature(envelope.sign(signer), envelope.pae())
     except UnverifiedSignatureError as error:
@@ -80,36 +84,49 @@ def sign_statement(statement: Mapping[str, Json], signer: Signer) -> str:
     return json.dumps(envelope.to_dict(), sort_keys=True, separators=(",", ":"))
 
 
+def encode_statement(statement: Mapping[str, Json]) -> bytes:
+    """The payload of an envelope: the same bytes for the same statement."""
+    return json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+
+
 def read_envelopes(home: Path) -> list[Envelope]:
-    """Those of an artifact; none where nobody signed it. Raises AttestationError."""
-    path = home / ATTESTATIONS
+    """Those of an artifact; none where nobody signed it by a key. Raises AttestationError."""
+    return [_read_envelope(line, place) for place, line in _read_lines(home, ATTESTATIONS)]
+
+
+def read_bundles(home: Path) -> list[Envelope]:
+    """Envelopes of the bundles; none where nobody signed it keyless. Raises AttestationError."""
+    return [_read_bundle(line, place) for place, line in _read_lines(home, BUNDLES)]
+
+
+def _read_lines(home: Path, name: str) -> list[tuple[str, str]]:
+    """(how a message calls it, the line) of each line that is not empty."""
+    path = home / name
     if not path.is_symlink() and not path.exists():
         return []
     if not is_regular(path):
-        raise AttestationError(f"{ATTESTATIONS} is a link, or no regular file.")
+        raise AttestationError(f"{name} is a link, or no regular file.")
     try:
         with path.open("rb") as file:
             body = file.read(_MOST_BYTES + 1)
         lines = body.decode().split("\n")
     except UnicodeDecodeError as error:
-        raise AttestationError(f"{ATTESTATIONS} is not UTF-8 ({error}).") from error
+        raise AttestationError(f"{name} is not UTF-8 ({error}).") from error
     except OSError as error:
-        raise AttestationError(f"{ATTESTATIONS} cannot be read: {error.strerror}.") from error
+        raise AttestationError(f"{name} cannot be read: {error.strerror}.") from error
     if len(body) > _MOST_BYTES or len(lines) > _MOST_ENVELOPES + 1:
         raise AttestationError(
-            f"{ATTESTATIONS} has more than {_MOST_BYTES:,} bytes or {_MOST_ENVELOPES} lines, and "
+            f"{name} has more than {_MOST_BYTES:,} bytes or {_MOST_ENVELOPES} lines, and "
             "is not read."
         )
     return [
-        _read_envelope(line, f"{ATTESTATIONS}, line {number}")
-        for number, line in enumerate(lines, 1)
-        if line.strip()
+        (f"{name}, line {number}", line) for number, line in enumerate(lines, 1) if line.strip()
     ]
 
 
-def write_envelopes(home: Path, lines: Sequence[str]) -> Path:
+def write_envelopes(home: Path, lines: Sequence[str], *, name: str = ATTESTATIONS) -> Path:
     """Raises StorageError where the artifact's folder cannot be written."""
-    path = home / ATTESTATIONS
+    path = home / name
     try:
         replace_file(path, "".join(f"{line}\n" for line in lines).encode())
     except OSError as error:
@@ -143,8 +160,19 @@ def parse_object(text: str, place: str) -> dict[str, Json]:
     return value
 
 
+def _read_bundle(line: str, place: str) -> Envelope:
+    """The envelope of a bundle, with the bundle's own line."""
+    inner = parse_object(line, place).get("dsseEnvelope")
+    if not isinstance(inner, dict):
+        raise AttestationError(f"{place} is no bundle of sigstore with a DSSE envelope.")
+    return replace(_parse_envelope(inner, place), line=line)
+
+
 def _read_envelope(line: str, place: str) -> Envelope:
-    value = parse_object(line, place)
+    return replace(_parse_envelope(parse_object(line, place), place), line=line)
+
+
+def _parse_envelope(value: Mapping[str, Json], place: str) -> Envelope:
     payload, kind, signatures = (value.get(n) for n in ("payload", "payloadType", "signatures"))
     if not isinstance(payload, str) or not isinstance(kind, str):
         raise AttestationError(f"{place} is no DSSE envelope: it has no payload or payloadType.")
@@ -154,7 +182,7 @@ def _read_envelope(line: str, place: str) -> Envelope:
         )
     return Envelope(
         place=place,
-        line=line,
+        line="",
         payload_type=kind,
         payload=_decode_base64(payload, f"The payload of {place}"),
         signatures=tuple(_read_signature(each, place) for each in signatures),

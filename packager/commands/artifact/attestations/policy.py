@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from packager.commands.artifact.attestations.envelopes import (
     ATTESTATIONS,
+    BUNDLES,
+    Envelope,
+    read_bundles,
     read_envelopes,
 )
+from packager.commands.artifact.attestations.keyless import Identity
 from packager.commands.artifact.attestations.statements import (
     EQUIVALENCE,
     PROVENANCE,
@@ -63,6 +67,8 @@ class Policy:
     """One of them must have signed, if any are given."""
     required: Sequence[Key] = ()
     """Each of them must have signed."""
+    identity: Identity | None = None
+    """Who must have signed keyless, if anybody."""
     equivalence: Equivalence | None = None
 
 
@@ -76,15 +82,49 @@ def check_attestations(folder: Path, policy: Policy) -> ArtifactCheck:
     return {"name": CHECK, "passed": not problems, "problems": problems}
 
 
+@dataclass(slots=True)
+class _Believed:
+    """Statements of those who are believed about this artifact, and who else signed."""
+
+    signers: dict[str, set[str]]
+    """By the kind of statement: ids of keys, and the label of an identity."""
+    proofs: list[Statement]
+    others: list[str]
+
+    def add(self, artifact: DescribedArtifact, envelope: Envelope, by: set[str]) -> Iterator[str]:
+        """Take a statement whose signature was checked; yield how it is about another artifact."""
+        statement = read_statement(envelope)
+        if differences := list(statement.list_differences(artifact)):
+            yield from differences
+            return
+        self.signers.setdefault(statement.kind, set()).update(by)
+        if statement.kind == EQUIVALENCE:
+            self.proofs.append(statement)
+
+
 def _list_problems(artifact: DescribedArtifact, policy: Policy) -> Iterator[str]:
-    envelopes = read_envelopes(artifact.home)
-    if not envelopes:
+    envelopes, bundles = read_envelopes(artifact.home), read_bundles(artifact.home)
+    if not envelopes and not bundles:
         yield f"Nobody signed it: there is no {ATTESTATIONS}. `packager sign` makes one."
         return
+    believed = _Believed({PROVENANCE: set(), EQUIVALENCE: set()}, [], [])
     keys = list({key.keyid: key for key in (*policy.trusted, *policy.required)}.values())
-    signers: dict[str, set[str]] = {PROVENANCE: set(), EQUIVALENCE: set()}
-    proofs: list[Statement] = []
-    others: list[str] = []
+    yield from _read_signed(artifact, envelopes, keys, believed)
+    if policy.identity is None:
+        believed.others += ["keyless (see --identity and --issuer)"] * bool(bundles)
+    else:
+        yield from _read_keyless(artifact, bundles, policy.identity, believed)
+    yield from _check_signers(believed, policy)
+    if policy.equivalence is not None:
+        yield from _check_equivalence(believed.proofs, policy.equivalence)
+
+
+def _read_signed(
+    artifact: DescribedArtifact,
+    envelopes: Sequence[Envelope],
+    keys: Sequence[Key],
+    believed: _Believed,
+) -> Iterator[str]:
     for envelope in envelopes:
         found = {key.keyid for key in envelope.find_signers(keys)}
         if broken := {key.keyid for key in keys} & {*envelope.list_key_ids()} - found:
@@ -92,36 +132,50 @@ def _list_problems(artifact: DescribedArtifact, policy: Policy) -> Iterator[str]
                 f"{envelope.place} was changed since it was signed: the signature by the key "
                 f"{', '.join(sorted(broken))} does not hold."
             )
-        if not found:
-            others += envelope.list_key_ids()
-            continue
-        statement = read_statement(envelope)
-        if differences := list(statement.list_differences(artifact)):
-            yield from differences
-            continue
-        signers.setdefault(statement.kind, set()).update(found)
-        if statement.kind == EQUIVALENCE:
-            proofs.append(statement)
-    yield from _check_signers(signers[PROVENANCE], policy, others)
-    if policy.equivalence is not None:
-        yield from _check_equivalence(proofs, policy.equivalence)
+        if found:
+            yield from believed.add(artifact, envelope, found)
+        else:
+            believed.others += envelope.list_key_ids()
 
 
-def _check_signers(found: set[str], policy: Policy, others: Sequence[str]) -> Iterator[str]:
+def _read_keyless(
+    artifact: DescribedArtifact,
+    bundles: Sequence[Envelope],
+    identity: Identity,
+    believed: _Believed,
+) -> Iterator[str]:
+    for bundle in bundles:
+        fault = identity.find_fault(bundle)
+        if fault is None:
+            yield from believed.add(artifact, bundle, {identity.label})
+        elif fault.broken:
+            yield fault.broken
+        else:
+            believed.others.append(fault.other)
+
+
+def _check_signers(believed: _Believed, policy: Policy) -> Iterator[str]:
     """Provenance is what makes a signer answer for an artifact; another statement does not."""
-    by = f" It is signed by another key: {', '.join(sorted({*others}))[:200]}." if others else ""
+    found, others = believed.signers[PROVENANCE], sorted({*believed.others})
+    who = "another key" if policy.identity is None else "somebody else"
+    by = f" It is signed by {who}: {', '.join(others)[:300]}." if others else ""
     trusted = {key.keyid for key in policy.trusted}
     if trusted and not trusted & found:
         yield f"No provenance is signed by a key of --key ({', '.join(sorted(trusted))}).{by}"
     for key in policy.required:
         if key.keyid not in found:
             yield f"No provenance is signed by the key {key.keyid} of --require-signed-by.{by}"
+    if policy.identity is not None and policy.identity.label not in found:
+        yield f"No provenance in {BUNDLES} is signed by {policy.identity.label}.{by}"
 
 
 def _check_equivalence(proofs: Sequence[Statement], wanted: Equivalence) -> Iterator[str]:
     """One statement that satisfies is enough."""
     if not proofs:
-        yield "No model equivalence is stated by these keys, which --require-equivalence asks for."
+        yield (
+            "No model equivalence is stated by those whom you believe, which --require-equivalence "
+            "asks for."
+        )
         return
     failed: list[str] = []
     for proof in proofs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from packager.commands.artifact.attestations.statements import (
 from packager.commands.artifact.description import read_artifact
 from packager.commands.artifact.integrity import list_problems, verify_artifact
 from packager.errors import IntegrityError
-from packager.types import SignedArtifact
+from packager.types import Json, SignedArtifact
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -34,6 +35,37 @@ def sign_artifact(
     Raises IntegrityError where it is not as it was built, AttestationError where what others signed
     cannot be read, StorageError where nothing can be written.
     """
+    subject = state_artifact(folder, builder_id=builder_id)
+    kept = _list_kept(read_envelopes(subject.home), signer)
+    made = [sign_statement(each, signer) for each in subject.statements]
+    path = write_envelopes(subject.home, [*kept, *made])
+    return subject.describe(path, signer.public_key.keyid, signer.public_key.scheme)
+
+
+@dataclass(frozen=True, slots=True)
+class StatedArtifact:
+    """Statements to sign of an artifact that verifies."""
+
+    folder: str
+    home: Path
+    statements: Sequence[dict[str, Json]]
+    notes: Sequence[str]
+
+    def describe(self, path: Path, key: str, scheme: str) -> SignedArtifact:
+        kinds = [str(each["predicateType"]) for each in self.statements]
+        notes = [] if EQUIVALENCE in kinds else ["It is unproven: no model equivalence is stated."]
+        return {
+            "folder": self.folder,
+            "file": path.name,
+            "key": key,
+            "scheme": scheme,
+            "statements": kinds,
+            "notes": [*notes, *self.notes],
+        }
+
+
+def state_artifact(folder: Path, *, builder_id: str) -> StatedArtifact:
+    """Make the statements of an artifact that verifies. Raises IntegrityError."""
     found = verify_artifact(folder)
     if not found["verified"]:
         raise IntegrityError.of_problems(found["folder"], list_problems(found))
@@ -44,19 +76,7 @@ def sign_artifact(
         raise IntegrityError(
             f"{folder} does not have what a build writes ({error!r}). Build it again."
         ) from error
-    kept = _list_kept(read_envelopes(artifact.home), signer)
-    made = [sign_statement(each, signer) for each in statements]
-    path = write_envelopes(artifact.home, [*kept, *made])
-    kinds = [str(each["predicateType"]) for each in statements]
-    notes = [] if EQUIVALENCE in kinds else ["It is unproven: no model equivalence is stated."]
-    return {
-        "folder": found["folder"],
-        "file": path.name,
-        "key": signer.public_key.keyid,
-        "scheme": signer.public_key.scheme,
-        "statements": kinds,
-        "notes": [*notes, *found["notes"]],
-    }
+    return StatedArtifact(found["folder"], artifact.home, statements, found["notes"])
 
 
 def _list_kept(envelopes: Sequence[Envelope], signer: Signer) -> list[str]:

@@ -69,6 +69,15 @@ def make_statements(artifact: DescribedArtifact, *, builder_id: str) -> list[dic
     return made
 
 
+def keep_common_digests(statement: Mapping[str, Json]) -> dict[str, Json]:
+    """The statement without subjects whose digest is our own; sigstore takes no such digest.
+
+    report.json stays a subject, and it has the digest of the tree.
+    """
+    subjects = [each for each in statement["subject"] if TREE_DIGEST not in each["digest"]]
+    return {**statement, "subject": subjects}
+
+
 def read_comparison(artifact: DescribedArtifact) -> Mapping[str, Json] | None:
     """The comparison as a statement has it; None for an artifact that is unproven."""
     if artifact.read(EVIDENCE)["evidence"]["proven"] is not True:

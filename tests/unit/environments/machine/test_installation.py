@@ -176,3 +176,8 @@ def test_no_message_words_the_command_by_itself() -> None:
             if isinstance(node, ast.Constant) and id(node) not in said
         ]
         assert [text for text in texts if worded.search(text)] == [], path
+
+
+def test_an_extra_whose_package_is_not_there_is_not_installed() -> None:
+    assert not installation._is_installed("gone.inside.of.it")
+    assert installation._is_installed("packager.environments")

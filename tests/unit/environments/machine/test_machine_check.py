@@ -109,7 +109,7 @@ def test_an_index_that_does_not_answer_is_named(look: Look) -> None:
         ({"engine": False}, {"docker"}),
         (
             {"extras": ("boto3", "skops", "pyarrow")},
-            {"extra audit", "extra sign", "extra terraform"},
+            {"extra audit", "extra azure-keys", "extra keyless", "extra sign", "extra terraform"},
         ),
     ],
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from packager.commands.artifact.attestations.keyless import Keyless
 from packager.commands.artifact.attestations.statements import read_comparison
 from packager.commands.artifact.description import DescribedArtifact, read_artifact
-from packager.commands.cloud.kms_keys import sign_by
+from packager.commands.cloud.signing.signers import sign_by
 from packager.errors import ConfigurationError
 from packager.models.registry_tags import AttestedVersion
 from packager.system.atomic_output import MARKER
@@ -17,7 +18,7 @@ from packager.types import SignedArtifact
 
 def sign_and_tag(
     folder: Path,
-    key: str,
+    key: str | Keyless,
     *,
     builder_id: str,
     tracking_uri: str | None = None,
