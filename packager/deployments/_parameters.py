@@ -26,7 +26,7 @@ _OUTPUT: Final = "Queue, event bus, table or delivery stream"
 """Stands where a template names the kind of destination that it was built for."""
 _FIRST_WORDS: Final = re.compile(r"\{\{ (?:\{\"[^\"]*\": )?\"([^\"]*)\".*?\}\}")
 """Words of a description that hang on the build: the first of them are shown."""
-_PARTS: Final = ("_account", "_http", "_weights")
+_PARTS: Final = ("_account", "_http", "_rollout", "_weights")
 """Folders of parts that every template may have."""
 _OF_SOURCES: Final = ("_events_parameters.yaml", "_files_parameters.yaml")
 

@@ -3,9 +3,9 @@
 CodeDeploy calls `check_version` between the deployment of a version and its first request. The
 deployment goes on only if every recorded request (replay.jsonl) is answered as the proof asks.
 The log has one line of JSON: how many requests, where answers differ and by how much. It has no
-value of a request or an answer.
+value of a request or an answer. Where the stack requires a signature, it is checked before that.
 
-Environment: NEW_VERSION (ARN of the version), FUNCTION_TIMEOUT_SECONDS.
+Environment: NEW_VERSION (ARN of the version), FUNCTION_TIMEOUT_SECONDS, and those of signed_proof.
 """
 
 import json
@@ -18,6 +18,7 @@ from typing import Any, Final
 import answer_comparison
 import boto3
 import recorded_requests
+import signed_proof
 from botocore.config import Config
 
 _REPLAY: Final = Path(__file__).with_name("replay.jsonl")
@@ -36,7 +37,10 @@ def check_version(event: Mapping[str, str], context: Any) -> dict[str, Any]:
     version = os.environ["NEW_VERSION"]
     result: dict[str, Any] = {"check": "rollout", "version": version, "passed": False}
     try:
-        result |= replay_requests(version, _make_client("lambda"), context)
+        functions = _make_client("lambda")
+        if "SIGNED_BY" in os.environ:  # Lambda's digest of an image is not that of what was signed
+            result |= signed_proof.check_signatures(version, functions, _make_keys)
+        result |= replay_requests(version, functions, context)
     except Exception as error:  # noqa: BLE001 - a deployment that waits for a verdict gets one
         result["problem"] = f"{type(error).__name__}: {error}"
     finally:
@@ -67,9 +71,15 @@ def replay_requests(version: str, functions: Any, context: Any) -> dict[str, Any
     )
 
 
-def _make_client(service: str) -> Any:
+def _make_client(service: str, **where: str) -> Any:
     retries = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
-    return boto3.client(service, config=Config(read_timeout=_read_wait(), retries=retries))
+    config = Config(read_timeout=_read_wait(), retries=retries)
+    return boto3.client(service, config=config, **where)
+
+
+def _make_keys(region: str) -> Any:
+    """KMS, in the region of the key."""
+    return _make_client("kms", region_name=region)
 
 
 def _read_wait() -> int:

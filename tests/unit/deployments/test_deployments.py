@@ -115,7 +115,9 @@ def test_the_parameters_are_those_that_a_template_declares(tmp_path: Path) -> No
     # these are there where there is a baseline, a rollout, and weights outside of the function
     weights = {name for name in known if name.startswith(("Weights", "Former"))}
     assert len(weights) == 6
-    for name in set(known) - {"DriftPsiAlarm", "Rollout"} - weights:
+    rollout = {name for name in known if name.startswith("Rollout")}
+    assert len(rollout) == 4
+    for name in set(known) - {"DriftPsiAlarm", *rollout} - weights:
         assert any(f"\n  {name}:\n" in text for text in texts), name
     assert all(spec["Description"] for spec in known.values())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from packager.commands.artifact.attestations.envelopes import (
     Envelope,
@@ -27,18 +27,25 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Signer
 
 
+HOOK: Final = "rollout"
+"""Folder of the function that asks a new version before traffic moves: it reads them too."""
+
+
 def sign_artifact(
     folder: Path, signer: Signer, *, builder_id: str = UNNAMED_BUILDER
 ) -> SignedArtifact:
     """Sign an artifact that verifies. What other keys signed of it stays.
 
-    Raises IntegrityError where it is not as it was built, AttestationError where what others signed
+    The function that asks a new version before traffic moves gets a copy. Raises IntegrityError
+    where the artifact is not as it was built, AttestationError where what others signed
     cannot be read, StorageError where nothing can be written.
     """
     subject = state_artifact(folder, builder_id=builder_id)
     kept = _list_kept(read_envelopes(subject.home), signer)
     made = [sign_statement(each, signer) for each in subject.statements]
     path = write_envelopes(subject.home, [*kept, *made])
+    if (hook := subject.home / HOOK).is_dir() and not hook.is_symlink():
+        write_envelopes(hook, [*kept, *made])
     return subject.describe(path, signer.public_key.keyid, signer.public_key.scheme)
 
 

@@ -232,7 +232,7 @@ class _Context:
 def _load(out: Path, monkeypatch: pytest.MonkeyPatch, cloud: _Cloud) -> ModuleType:
     """Load the emitted check as Lambda does: with its folder alone beside the runtime."""
     monkeypatch.syspath_prepend(str(out / "rollout"))
-    for name in ("answer_comparison", "recorded_requests"):
+    for name in ("answer_comparison", "recorded_requests", "signed_proof"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(boto3, "client", lambda *_, **__: cloud)
     monkeypatch.setenv("NEW_VERSION", _VERSION)
