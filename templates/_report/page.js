@@ -77,13 +77,13 @@
       const steps = data.steps.filter((each) => each.before !== each.after);
       const first = data.steps[0].before, last = data.steps[data.steps.length - 1].after;
       const rows = [
-        { name: "installed", low: 0, high: first, told: bytes(first), color: color("accent") },
+        { name: data.from ?? "installed", low: 0, high: first, told: bytes(first), color: color("accent") },
         ...steps.map((each) => ({
           name: each.name, low: Math.min(each.before, each.after), high: Math.max(each.before, each.after),
           told: `${each.after > each.before ? "+" : "-"}${bytes(Math.abs(each.after - each.before))}`,
           color: color(each.after > each.before ? "warm" : "good"),
         })),
-        { name: "ships", low: 0, high: last, told: bytes(last), color: color("accent") },
+        { name: data.to ?? "ships", low: 0, high: last, told: bytes(last), color: color("accent") },
       ];
       return {
         ...base, height: 60 + 26 * rows.length, grid, xAxis: axis("B"), yAxis: names(rows.map((each) => each.name), true),

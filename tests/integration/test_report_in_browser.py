@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from packager.commands.artifact.report_page import render_page
+from packager.commands.difference.page import render_difference
 from tests.browser import Page, find_browser, open_page
 from tests.unit.commands.artifact.report_pages import DRIFT, build, make_hostile, read
+from tests.unit.commands.difference import compared
 
 BROWSER = find_browser()
 pytestmark = [
@@ -86,6 +88,20 @@ def test_every_chart_is_drawn_in_silence(
     assert tab.list_complaints() == []
     assert set(tab.list_requests()) <= {(tmp_path / "page.html").as_uri(), "data:,"}
     assert tab.ask(CONTRAST) == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_comparison_is_drawn_in_silence(tab: Page, tmp_path: Path, dark: bool) -> None:  # noqa: FBT001
+    _open(tab, tmp_path / "page.html", render_difference(compared.make()), dark=dark)
+    _keep(tab, f"difference-{'dark' if dark else 'light'}.png")
+
+    assert tab.list_complaints() == []
+    assert set(tab.list_requests()) <= {(tmp_path / "page.html").as_uri(), "data:,"}
+    assert tab.ask(CONTRAST) == []
+    assert {"25 %", "62.5 %"} <= set(tab.ask(TEXTS.format("shares")))
+    assert {"A", "B", "scipy", "+400 B"} <= set(tab.ask(TEXTS.format("growth")))
+    assert {"the same", "1e-3 to 1e-2", "4"} <= set(tab.ask(TEXTS.format("apart-0")))
+    assert "to 30" in tab.ask(TEXTS.format("groups-0"))
 
 
 def test_the_charts_show_the_figures_of_the_evidence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +50,17 @@ FilesOnly = Annotated[
         help="Compare what the artifacts hold. Start nothing, and compare no answers.",
     ),
 ]
+Page = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        metavar="<file>",
+        rich_help_panel=Panel.OUTPUT,
+        help="Write the comparison as a page too: one file with charts, as report.html is.",
+        show_default=False,
+        dir_okay=False,
+    ),
+]
 BuiltFor = Annotated[
     str,
     typer.Option(
@@ -75,6 +87,7 @@ def diff(
     registry_uri: opt.RegistryUri = None,
     trust_model_index: opt.TrustModelIndex = False,
     allow_network: opt.AllowNetwork = False,
+    html: Page = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
     quiet: opt.Quiet = False,
@@ -86,9 +99,10 @@ def diff(
     signatures. The answers are compared row by row.
 
     A model that is not built is built first, or taken from the cache. Ends with 13 if a limit of
-    --fail-on is exceeded.
+    --fail-on is exceeded, after the page of --html was written.
     """
     from packager.commands.difference.artifacts import Asking, compare
+    from packager.commands.difference.page import check_place, write_difference
 
     request = check_request(
         BuildRequest(
@@ -104,7 +118,11 @@ def diff(
     )
     asking = Asking(rows=rows, seed=seed, is_run=not files_only, limits=fail_on or ())
     with console.progress(verbose=verbose, quiet=quiet):
+        if html is not None:
+            check_place(html)
         found = compare(before, after, request, lambda: registry(request), asking)
+        if html is not None:
+            write_difference(html, found)
     show(found, as_json=as_json, human=console.show_difference)
     if not found["passed"]:
         if as_json:

@@ -43,7 +43,7 @@ def provide_page(folder: Path, out: Path | None = None) -> ReportPage:
         _check_page(own, artifact.emitted[PAGE])
         return {"folder": str(home), "page": str(own), "made": False}
     text = _render(artifact)
-    _write(own if out is None else out.absolute(), text)
+    write_page(own if out is None else out.absolute(), text)
     return {"folder": str(home), "page": str(out.absolute() if out else own), "made": True}
 
 
@@ -88,13 +88,13 @@ def _render(artifact: DescribedArtifact) -> str:
         ) from error
 
 
-def _write(path: Path, text: str) -> None:
-    """Write it whole or not at all. Raises StorageError."""
+def write_page(path: Path, text: str, *, option: str = "--out") -> None:
+    """Write it whole or not at all. Raises StorageError, which names the option of the file."""
     try:
         with contextlib.suppress(FileExistsError):  # a file: what follows says so
             path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, text.encode("utf-8", "replace"))
     except OSError as error:
         raise StorageError(
-            f"{path} cannot be written: {error.strerror}. Name another file with --out."
+            f"{path} cannot be written: {error.strerror}. Name another file with {option}."
         ) from error

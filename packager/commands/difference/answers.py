@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeGuard
 
 from packager.commands.difference.columns import explain_by_columns
 from packager.commands.difference.requests import Asked
-from packager.commands.difference.result import Answers, Output
+from packager.commands.difference.result import Answers, LabelMove, Output
 from packager.commands.difference.running import Reply
 from packager.pipeline.answers.comparison import read_leaves
 from packager.probes import examples
@@ -21,6 +23,8 @@ NUMBER: Final = "number"
 _MOST_CLASSES: Final = 100
 """So many whole numbers at one place are classes; more of them are amounts."""
 _SHOWN: Final = 5
+_MOST_MOVES: Final = 20
+_LONGEST_LABEL: Final = 80
 _PLACE: Final = "predictions, any row"
 _QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 
@@ -140,14 +144,35 @@ def _describe_output(place: str, pairs: Sequence[tuple[Json, Json]]) -> Output:
         unlike=unlike,
     )
     if numbers:
-        signed = [float(new) - float(old) for old, new in numbers]
-        sizes = sorted(map(abs, signed))
-        found["mean_change"] = statistics.fmean(signed)
-        found["mean"], found["max"] = statistics.fmean(sizes), sizes[-1]
-        found["p50"], found["p90"], found["p99"] = (
-            sizes[min(len(sizes) - 1, math.ceil(share * len(sizes)) - 1)] for _, share in _QUANTILES
-        )
+        _add_distances(found, [float(new) - float(old) for old, new in numbers])
+    if found["kind"] == LABEL:
+        found["moves"] = _list_moves(pairs)
     return found
+
+
+def _add_distances(found: Output, signed: Sequence[float]) -> None:
+    sizes = sorted(map(abs, signed))
+    found["mean_change"] = statistics.fmean(signed)
+    found["mean"], found["max"] = statistics.fmean(sizes), sizes[-1]
+    found["p50"], found["p90"], found["p99"] = (
+        sizes[min(len(sizes) - 1, math.ceil(share * len(sizes)) - 1)] for _, share in _QUANTILES
+    )
+    powers = Counter(math.floor(math.log10(each)) for each in sizes if each)
+    found["by_power"] = {str(power): powers[power] for power in sorted(powers)}
+
+
+def _list_moves(pairs: Sequence[tuple[Json, Json]]) -> list[LabelMove]:
+    """Return the changes of labels that are most frequent."""
+    moves = Counter(
+        (_write_label(old), _write_label(new)) for old, new in pairs if not _are_alike(old, new)
+    )
+    most = sorted(moves.items(), key=lambda each: (-each[1], each[0]))[:_MOST_MOVES]
+    return [LabelMove(a=old, b=new, values=count) for (old, new), count in most]
+
+
+def _write_label(value: Json) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= _LONGEST_LABEL else f"{text[:_LONGEST_LABEL]}..."
 
 
 def choose_kind(values: Iterable[Json]) -> str:

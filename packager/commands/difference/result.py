@@ -59,6 +59,14 @@ class ChangedFile(TypedDict):
     is_code: bool
 
 
+class LabelMove(TypedDict):
+    """A label of `a` that is another in `b`, and how many values have it."""
+
+    a: str
+    b: str
+    values: int
+
+
 class Output(TypedDict):
     """One place of the answers, over all rows."""
 
@@ -78,6 +86,9 @@ class Output(TypedDict):
     p90: NotRequired[float]
     p99: NotRequired[float]
     max: NotRequired[float]
+    by_power: NotRequired[dict[str, int]]
+    """Power of ten -> numbers that are so far apart: -3 counts those from 0.001 below 0.01."""
+    moves: NotRequired[list[LabelMove]]
 
 
 class ColumnGroup(TypedDict):

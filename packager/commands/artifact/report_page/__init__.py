@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from packager.commands.artifact.report_page.figures import (
     format_ms,
     show_controls,
 )
-from packager.commands.artifact.report_page.sections import Cell, Documents
+from packager.commands.artifact.report_page.sections import Cell, Documents, Section
 from packager.commands.artifact.report_page.views import list_sections
 from packager.commands.artifact.report_values import read_amount, read_count, read_text
 from packager.system import resources
@@ -41,12 +42,40 @@ def render_page(
     `example` is the request that was saved with the model, `facts_dir` the user's own facts.
     Raises LookupError, TypeError, AttributeError or ValueError for what no build writes.
     """
+    report = show_controls(report)
+    documents = Documents(show_controls(evidence), report, show_controls(drift), example, facts_dir)
+    proven = report["proven"] is True
+    return render_sections(
+        Head(
+            title=f"{read_text(report['name'])} {read_text(report['version'])}".strip(),
+            verdict="proven" if proven else "unproven",
+            is_good=proven,
+            facts=_list_facts(documents),
+            tiles=_summarize(documents),
+            made_of="this artifact's evidence.json and report.json",
+        ),
+        list_sections(documents),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Top of a page, and what the page says of itself at the end."""
+
+    title: str
+    verdict: str
+    is_good: bool
+    facts: Mapping[str, str]
+    tiles: Sequence[tuple[str, Cell, str]]
+    """Figures, each with its title and a remark."""
+    made_of: str
+
+
+def render_sections(head: Head, sections: Sequence[Section]) -> str:
+    """Render a page of texts in which `show_controls` left no character that hides another."""
     import jinja2  # noqa: PLC0415 - most commands make no page
     from markupsafe import Markup  # noqa: PLC0415
 
-    report = show_controls(report)
-    documents = Documents(show_controls(evidence), report, show_controls(drift), example, facts_dir)
-    sections = list_sections(documents)
     scripts = [_read(name) for name in ("charts.js", "page.js")]
     style = _read("page.css")
     data = {chart.key: chart.data for section in sections for chart in section.charts}
@@ -55,9 +84,7 @@ def render_page(
     )
     return environment.from_string(_read("page.html.j2")).render(
         policy=make_policy(scripts, style),
-        title=f"{read_text(report['name'])} {read_text(report['version'])}".strip(),
-        summary=_summarize(documents),
-        facts=_list_facts(documents),
+        head=head,
         sections=sections,
         data=Markup(embed_json(data)),  # noqa: S704 - no character of HTML is left in it
         scripts=[Markup(each) for each in scripts],  # noqa: S704 - our own files
@@ -127,7 +154,6 @@ def _list_facts(documents: Documents) -> dict[str, str]:
     evidence, report = documents.evidence, documents.report
     target, attempt = report["target"], evidence["attempt"]
     return {
-        "verdict": "proven" if report["proven"] is True else "unproven",
         "Model": read_text(evidence["model"]["uri"]),
         "Target": f"{read_text(target['name'])}, {read_text(target['runtime'])}, "
         f"{read_text(target['architecture'])}",

@@ -47,3 +47,8 @@ def format_ms(milliseconds: float) -> str:
 
 def format_share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else ""
+
+
+def name_power(power: int) -> str:
+    """The range of numbers with this power of ten."""
+    return f"1e{power} to 1e{power + 1}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from packager.commands.artifact.report_page.figures import name_power
 from packager.commands.artifact.report_page.sections import (
     Cell,
     Chart,
@@ -89,7 +90,7 @@ def _chart_differences(found: Json) -> Iterator[Chart]:
     bars = [{"name": _SAME, "value": equal}]
     if powers:
         bars += [
-            {"name": _name_power(power), "value": powers.get(power, 0)}
+            {"name": name_power(power), "value": powers.get(power, 0)}
             for power in range(min(powers), max(powers) + 1)
         ]
     apart = sum(powers.values())
@@ -107,14 +108,10 @@ def _list_differences(found: Json) -> Iterator[Table]:
     if not equal and not random and not powers:
         return
     rows: list[Row] = [[_SAME, Cell(f"{equal:,}", equal)]]
-    rows += [[_name_power(power), Cell(f"{n:,}", n)] for power, n in powers.items()]
+    rows += [[name_power(power), Cell(f"{n:,}", n)] for power, n in powers.items()]
     if random:
         rows.append(["drawn at random, compared by type", Cell(f"{random:,}", random)])
     yield make_table("Values by their absolute difference", ("Difference", "Values"), rows)
-
-
-def _name_power(power: int) -> str:
-    return f"1e{power} to 1e{power + 1}"
 
 
 def _list_checks(found: Json) -> Iterator[Table]:

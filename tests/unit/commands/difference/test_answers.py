@@ -31,6 +31,10 @@ def test_labels_are_counted_by_row() -> None:
     assert (output["kind"], output["changed"], output["share"]) == ("label", 2, 0.5)
     assert (found["rows_compared"], found["rows_changed"]) == (4, 2)
     assert (found["measure"], found["overall"]) == ("changed labels", 0.5)
+    assert output["moves"] == [
+        {"a": "no", "b": "yes", "values": 1},
+        {"a": "yes", "b": "no", "values": 1},
+    ]
 
 
 def test_numbers_have_a_distribution() -> None:
@@ -42,6 +46,8 @@ def test_numbers_have_a_distribution() -> None:
     (output,) = found["outputs"]
     assert (output["kind"], output["changed"], output["unlike"]) == ("number", 99, 0)
     figures = [output[name] for name in ("mean", "mean_change", "p50", "p90", "p99", "max")]
+    assert output["by_power"].keys() == {"-2", "-1"}
+    assert sum(output["by_power"].values()) == 99
     assert figures == pytest.approx([0.495, 0.495, 0.49, 0.89, 0.98, 0.99])
     assert (found["measure"], found["rows_changed"]) == ("mean difference", 0)
 
