@@ -41,6 +41,7 @@ from packager.system import atomic_output, cache, process
 from packager.targets.images.base_images import PinnedImage, pin_image
 from packager.types import (
     BESIDE,
+    Audit,
     BuildPlan,
     BuildReport,
     BuildRequest,
@@ -94,16 +95,18 @@ def build(
     take_model: Callable[[ResolvedModel], ResolvedModel] = lambda each: each,
     take_proof: Callable[[VerifiedBundle], VerifiedBundle] = lambda each: each,
     pin_base: Callable[[str], PinnedImage] = pin_image,
+    answer_audit: Callable[[Mapping[str, str]], Audit] | None = None,
 ) -> BuildReport:
     """Run all six stages; the output folder appears whole, or stays as it was.
 
     `take_model` and `take_proof` may refuse the resolved model and the proven bundle, or give what
-    stands for it in the stages after. Raises PackagerError (see packager.errors for each way to
+    stands for it in the stages after. `answer_audit` answers what is known of distributions, name
+    to version, in place of the service. Raises PackagerError (see packager.errors for each way to
     stop).
     """
     with _planning(request, registry, take_model, pin_base) as (model, attempts, place):
         _check_end(request, model, attempts)
-        report = _build_planned(attempts, place, take_proof)
+        report = _build_planned(attempts, place, take_proof, answer_audit)
     return _move_paths(report, place.out, request.output.folder)
 
 
@@ -182,13 +185,14 @@ def _build_planned(
     attempts: Sequence[BuildPlan],
     place: atomic_output.Place,
     take_proof: Callable[[VerifiedBundle], VerifiedBundle] = lambda each: each,
+    answer_audit: Callable[[Mapping[str, str]], Audit] | None = None,
 ) -> BuildReport:
     """Run the other four stages."""
     with _working_beside() as beside:
         beside(work_ahead, attempts[0])
         attempt, verified = _first_proven(attempts, place, beside)
     verified = take_proof(verified)
-    verified = _judge_supply_chain(verified, attempt)
+    verified = _judge_supply_chain(verified, attempt, answer_audit)
     _begin_stage(Stage.PACKAGE)
     artifact = package(verified, attempt, place.out)
     _begin_stage(Stage.EMIT)
@@ -216,7 +220,11 @@ def _pin_bases(
     )
 
 
-def _judge_supply_chain(verified: VerifiedBundle, attempt: BuildPlan) -> VerifiedBundle:
+def _judge_supply_chain(
+    verified: VerifiedBundle,
+    attempt: BuildPlan,
+    answer_audit: Callable[[Mapping[str, str]], Audit] | None,
+) -> VerifiedBundle:
     """The same bundle with what is known of its packages. Raises SupplyChainError."""
     if attempt.request.supply_chain == SupplyChainOptions():
         return verified
@@ -226,7 +234,7 @@ def _judge_supply_chain(verified: VerifiedBundle, attempt: BuildPlan) -> Verifie
 
     bundle, target = verified.bundle, attempt.request.target
     requirers = read_requirers(bundle.root, attempt.runtime.python_minor, target.architecture)
-    chain = hold_to_policy(bundle, attempt.request.supply_chain, requirers)
+    chain = hold_to_policy(bundle, attempt.request.supply_chain, requirers, answer_audit)
     return replace(verified, supply_chain=chain)
 
 

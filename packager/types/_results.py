@@ -35,6 +35,7 @@ class VulnerabilityRecord(TypedDict):
     version: str
     severity: str
     score: float | None
+    vector: str
     summary: str
     fixed_in: list[str]
     published: str

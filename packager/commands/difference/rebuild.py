@@ -25,6 +25,7 @@ from packager.commands.artifact.description import (
 )
 from packager.commands.artifact.integrity import YOURS
 from packager.commands.artifact.zip_members import find_member
+from packager.commands.difference.recorded_audit import recall_audit
 from packager.errors import (
     ModelFormatError,
     PackagerError,
@@ -40,6 +41,7 @@ from packager.system.scratch import make_scratch
 from packager.targets.images.base_images import PinnedImage, explain_unpinned
 from packager.types import (
     ArtifactCheck,
+    Audit,
     BuildRequest,
     ColdStart,
     Evidence,
@@ -80,6 +82,7 @@ def compare_rebuilt(folder: Path, registry: ModelRegistry, given: RebuildInputs)
                 take_model=lambda model: _take_model(artifact, model),
                 take_proof=lambda verified: restore_measurements(artifact, verified),
                 pin_base=lambda reference: recall_base(artifact, reference),
+                answer_audit=lambda packages: _recall_audit(artifact, packages),
             )
         except (RebuildError, StorageError):
             raise
@@ -199,6 +202,14 @@ def recall_base(artifact: DescribedArtifact, reference: str) -> PinnedImage:
         raise _explain(artifact, f"its report has no reasons ({error!r}).") from error
     said = (each for each in reasons if each.startswith(explain_unpinned(reference)))
     return PinnedImage(why_not=next(said, ""))
+
+
+def _recall_audit(artifact: DescribedArtifact, packages: Mapping[str, str]) -> Audit:
+    """Return what the artifact's build was told. Raises RebuildError for what no build wrote."""
+    try:
+        return recall_audit(artifact.read(EVIDENCE), packages)
+    except _ODD as error:
+        raise _explain(artifact, f"its evidence records no audit ({error!r}).") from error
 
 
 def _list_versions(artifact: DescribedArtifact) -> tuple[str, ...]:

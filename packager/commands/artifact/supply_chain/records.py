@@ -45,6 +45,7 @@ def _describe_vulnerability(each: Vulnerability) -> VulnerabilityRecord:
         "version": each.version,
         "severity": each.severity.value,
         "score": each.score,
+        "vector": each.vector,
         "summary": each.summary,
         "fixed_in": list(each.fixed_in),
         "published": each.published,

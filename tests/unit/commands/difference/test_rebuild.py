@@ -32,6 +32,7 @@ from packager.pipeline.package import package
 from packager.system.file_tree import digest, records, sha256, walk
 from packager.targets.images.base_images import PinnedImage, explain_unpinned
 from packager.types import (
+    Audit,
     BuildPlan,
     BuildRequest,
     ColdStart,
@@ -94,6 +95,7 @@ class Builder:
     requests: list[BuildRequest] = field(default_factory=list)
     fails: Exception | None = None
     pinned: PinnedImage | None = None
+    answer_audit: Callable[[Mapping[str, str]], Audit] | None = None
 
     def __call__(
         self,
@@ -103,8 +105,11 @@ class Builder:
         take_model: Callable[[ResolvedModel], ResolvedModel] = lambda each: each,
         take_proof: Callable[[VerifiedBundle], VerifiedBundle] = lambda each: each,
         pin_base: Callable[[str], PinnedImage] = lambda _: PinnedImage(),
+        answer_audit: Callable[[Mapping[str, str]], Audit] | None = None,
     ) -> None:
         self.requests.append(request)
+        assert answer_audit is not None
+        self.answer_audit = answer_audit
         self.pinned = pin_base(self.plan.base_image)
         if self.fails:
             raise self.fails
@@ -185,6 +190,16 @@ def test_what_was_found_in_an_earlier_build_is_the_same(artifact: Path, builder:
     assert _compare(artifact) == []
     builder.proof = "replay (in an earlier year)"
     assert _compare(artifact) != []
+
+
+def test_an_audit_is_answered_by_the_record(artifact: Path, builder: Builder) -> None:
+    assert _compare(artifact) == []
+    assert builder.answer_audit is not None
+    assert builder.answer_audit({}).asked
+
+    _edit(artifact / "evidence.json", lambda told: told.pop("supply_chain"))
+    with pytest.raises(RebuildError, match="records no audit"):
+        rebuild._recall_audit(read_artifact(artifact), {})
 
 
 def test_an_alias_that_was_moved_since_changes_nothing(artifact: Path, builder: Builder) -> None:
