@@ -16,6 +16,7 @@ import pytest
 
 from packager.environments import interpreters, uv_command
 from packager.errors import InterpreterNotFoundError
+from packager.system import cache
 from tests import models
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ MINORS = ("3.11", "3.12", "3.13")
 CHECK = """
 import json
 from packager import facts
-from packager.system import resources
+from packager.system import cache, resources
 from packager.targets import TARGETS
 print(json.dumps({
     "templates": sorted(p.name for p in resources.TEMPLATES.rglob("*.j2")),
@@ -31,6 +32,7 @@ print(json.dumps({
     "handlers": (resources.handlers_root() / "manifest.py").is_file(),
     "targets": sorted(TARGETS),
     "facts": {name: facts.limits(name).tmp_bytes for name in TARGETS},
+    "code": cache.digest_code(),
 }))
 """
 
@@ -121,6 +123,8 @@ def test_data_comes_along(python: Path, tmp_path: Path) -> None:
     assert found["handlers"]
     assert "aws-lambda" in found["targets"]
     assert found["facts"]["aws-lambda"] > 0
+    # a build by the wheel can be built again by the checkout of the same commit
+    assert found["code"] == cache.digest_code()
 
 
 @pytest.mark.slow

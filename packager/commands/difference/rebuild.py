@@ -35,6 +35,7 @@ from packager.errors import (
 from packager.models.registry import ModelRegistry
 from packager.pipeline.build import build
 from packager.pipeline.output.record import request_again
+from packager.system import cache
 from packager.system.atomic_output import MARKER
 from packager.system.file_tree import records, sha256
 from packager.system.scratch import make_scratch
@@ -105,6 +106,15 @@ def make_request(artifact: DescribedArtifact, given: RebuildInputs) -> BuildRequ
             artifact,
             f"packager {str(report.get('packager'))[:40]} built it, and this is {own}, which "
             "writes other bytes. Verify with the version that built it.",
+        )
+    code = cache.digest_code()
+    if report.get("program", code) != code:
+        raise _explain(
+            artifact,
+            f"another program that calls itself packager {own} built it (its files have the digest "
+            f"{str(report['program'])[:16]}, and these {code[:16]}), and it may write other bytes. "
+            "Verify with the one that built it: the same release, or the same commit of a checkout "
+            "without changes.",
         )
     if "options" not in report:
         raise _explain(artifact, "its report does not record the options that it was built with.")

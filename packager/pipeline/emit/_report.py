@@ -16,6 +16,7 @@ from packager.pipeline import sizes
 from packager.pipeline.emit._sizing import Sizing
 from packager.pipeline.emit._text import public_uri
 from packager.pipeline.output.record import record_options
+from packager.system import cache
 from packager.types import (
     INTERFACE,
     Artifact,
@@ -88,6 +89,7 @@ def report_json(
         **evidence_json(artifact, verified, plan),
         **_summarize(artifact, verified, plan, sizing),
         "packager": version("serverless-model-packager"),
+        "program": cache.digest_code(),
         "interface": INTERFACE,
         "artifact": {
             "path": artifact.path.name,

@@ -16,7 +16,7 @@ from packager.system.cache._entries import (
 )
 from packager.system.cache._limit import keep_within_limit, parse_size, read_limit
 from packager.system.cache._place import root
-from packager.system.cache._program import digest_program
+from packager.system.cache._program import digest_code, digest_program
 from packager.system.cache._upkeep import (
     Entry,
     Removed,
@@ -32,6 +32,7 @@ __all__ = [
     "Removed",
     "check_entries",
     "copy_entry",
+    "digest_code",
     "digest_program",
     "ensure",
     "forget",

@@ -202,6 +202,24 @@ def test_an_audit_is_answered_by_the_record(artifact: Path, builder: Builder) ->
         rebuild._recall_audit(read_artifact(artifact), {})
 
 
+def test_another_program_of_the_same_version_is_no_tampering(
+    artifact: Path, builder: Builder
+) -> None:
+    _edit(artifact / "report.json", lambda told: told.update(program="0" * 64))
+
+    with pytest.raises(RebuildError, match="another program that calls itself packager"):
+        _compare(artifact)
+    assert not builder.requests
+    assert RebuildError.exit_code == 15
+
+
+def test_an_artifact_of_before_names_no_program(artifact: Path, builder: Builder) -> None:
+    _edit(artifact / "report.json", lambda told: told.pop("program"))
+
+    assert [each.split(" differs")[0] for each in _compare(artifact)] == ["report.json"]
+    assert builder.requests
+
+
 def test_an_alias_that_was_moved_since_changes_nothing(artifact: Path, builder: Builder) -> None:
     builder.model = {"uri": "models:/churn/7", "aliases": ("old",)}
 
