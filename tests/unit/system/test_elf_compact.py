@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packager.system import elf
-from packager.system.elf_compact import NotCompactableError, compact_library
+from packager.system.elf.compact import NotCompactableError, compact_library
 from packager.workers import load_libraries
 from tests import tiny_elf
 

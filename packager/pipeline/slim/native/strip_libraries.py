@@ -1,7 +1,7 @@
 """Take out of shared libraries what no loader reads; a library that then does not load is put back.
 
 GNU strip does this wrongly for libraries that patchelf has touched (it exits 0 and they no longer
-load), and no strip cuts out GPU code. See packager/system/elf_compact.py for what is kept.
+load), and no strip cuts out GPU code. See packager.system.elf.compact.py for what is kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from packager.models import registered_model
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.passes import Pass, account_for, check_wanted
 from packager.system import elf
-from packager.system.elf_compact import NotCompactableError, compact_library
+from packager.system.elf.compact import NotCompactableError, compact_library
 from packager.system.resources import WORKERS
 from packager.system.scratch import make_scratch
 from packager.targets.lambda_emulator import why_not_bootable

@@ -13,7 +13,7 @@ from packager.environments import interpreters
 from packager.errors import ToolError
 from packager.pipeline.slim.native import strip_libraries
 from packager.system import file_tree
-from packager.system.elf_compact import compact_library
+from packager.system.elf.compact import compact_library
 from packager.types import BuildPlan, Bundle, change_request
 from tests import fake_plan
 
