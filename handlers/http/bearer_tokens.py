@@ -44,6 +44,8 @@ _STALE_SECONDS = 86_400.0
 """For which keys are kept where the issuer does not answer."""
 _WAIT_SECONDS = 5.0
 """For which a request waits for the keys, however slowly the issuer sends them."""
+_READING_SECONDS = 30.0
+"""After which a reading is given up, so that another may begin."""
 _MOST_BYTES = 1_000_000
 _LONGEST_TOKEN = 16_384
 _KINDS = frozenset({"RSA", "EC", "OKP"})
@@ -135,7 +137,7 @@ def read_keys(address: str) -> list[Mapping[str, object]]:
     opener = urllib.request.build_opener(_NoRedirect)
     try:
         with opener.open(address, timeout=_WAIT_SECONDS) as answer:
-            text = answer.read(_MOST_BYTES + 1)
+            text = _read_in_time(answer)
     except http.client.HTTPException as error:
         raise ValueError("the address does not answer as HTTP does") from error
     if len(text) > _MOST_BYTES:
@@ -148,6 +150,16 @@ def read_keys(address: str) -> list[Mapping[str, object]]:
     if isinstance(found, list):
         return [each for each in found if _signs(each)]
     raise ValueError("the address has no JSON Web Key Set")
+
+
+def _read_in_time(answer: http.client.HTTPResponse) -> bytes:
+    """Read up to a byte too many. Raises TimeoutError, for a byte now and then too."""
+    ends, text = time.monotonic() + _READING_SECONDS, b""
+    while piece := answer.read1(_MOST_BYTES + 1 - len(text)):
+        text += piece
+        if time.monotonic() > ends:
+            raise TimeoutError("the issuer sends its keys too slowly")
+    return text
 
 
 def _signs(entry: object) -> bool:

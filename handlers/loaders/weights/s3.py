@@ -20,6 +20,7 @@ from handlers.loaders.weights.download import TransientError
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _TIMEOUT_SECONDS = 20
 _ERROR_BYTES = 4096
+_CREDENTIALS_BYTES = 65_536
 _WORDS = 200
 """Characters of what a store says, at most."""
 _NOT_THERE = (403, 404)
@@ -214,7 +215,7 @@ def _read_keys() -> _Keys:
         token = told.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")
         path = f"{where.path}?{where.query}" if where.query else where.path
         asked.request("GET", path, headers={"authorization": token} if token else {})
-        found = json.loads(asked.getresponse().read())
+        found = json.loads(asked.getresponse().read(_CREDENTIALS_BYTES))
         return _Keys(found["AccessKeyId"], found["SecretAccessKey"], found.get("Token", ""))
     except (*_FAULTS, ValueError, KeyError, TypeError) as error:
         msg = f"The role's credentials could not be read: {_name_fault(error)}."

@@ -14,17 +14,18 @@ import re
 import sqlite3
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from packager.cli._configuration.file import find_configuration, read_configuration
+from packager.system.http_client import RequestLimits, make_request, read_answer
 
 _SECONDS: Final = 1.0
 _MOST: Final = 200
-_MOST_BYTES: Final = 2_000_000
+_LIMITS: Final = RequestLimits(seconds=_SECONDS, silence_seconds=_SECONDS, most_bytes=2_000_000)
+"""Credentials go to the server that was named: no redirect is followed."""
 _PREFIX: Final = "models:/"
 _PLAIN: Final = re.compile(r"[\w.-]{1,100}")
 """A name that no shell reads as anything else: whoever writes to a registry chooses it."""
@@ -103,13 +104,6 @@ def _read_database(path: Path, name: str) -> _Known:
         yield from db.execute(_MODELS, arguments).fetchall()
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Credentials go to the server that was named, and to no other."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
 def _ask_server(uri: str, name: str) -> _Known:
     """Ask for the models that begin so, without MLflow.
 
@@ -122,12 +116,10 @@ def _ask_server(uri: str, name: str) -> _Known:
         likeness = f"name LIKE '{name}%'"
         query += f"&filter={quote(likeness)}"
     path = f"{parts.path.rstrip('/')}/api/2.0/mlflow/registered-models/search"
-    request = urllib.request.Request(f"{parts.scheme}://{host}{path}?{query}")  # noqa: S310
-    if credentials := _read_credentials(parts.username, parts.password):
-        request.add_header("Authorization", credentials)
-    opener = urllib.request.build_opener(_NoRedirect)
-    with opener.open(request, timeout=_SECONDS) as answer:
-        told = json.loads(answer.read(_MOST_BYTES))
+    credentials = _read_credentials(parts.username, parts.password)
+    headers = {"Authorization": credentials} if credentials else {}
+    _, body = read_answer(make_request(f"{parts.scheme}://{host}{path}?{query}", headers), _LIMITS)
+    told = json.loads(body)
     for model in told.get("registered_models", ()):
         for alias in model.get("aliases", ()):
             yield model["name"], alias["alias"]

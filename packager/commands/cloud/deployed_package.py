@@ -11,8 +11,8 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPException, HTTPResponse
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -20,15 +20,28 @@ from urllib.parse import urlsplit, urlunsplit
 from packager.commands.artifact.description import read_artifact
 from packager.commands.artifact.zip_members import find_member
 from packager.errors import CloudError, ConfigurationError
+from packager.system.http_client import (
+    FAULTS,
+    RequestLimits,
+    check_whole,
+    open_answer,
+    word_fault,
+)
 from packager.system.scratch import make_scratch
 from packager.types import ArtifactCheck
 
 CHECK: Final = "package"
 TOKEN_VARIABLE: Final = "AZURE_STORAGE_SAS_TOKEN"  # noqa: S105 - a variable's name
 """As Azure's own command line reads it."""
-_SECONDS: Final = 60
 _CHUNK_BYTES: Final = 1 << 20
 _MOST_BYTES: Final = 4 << 30
+_LIMITS: Final = RequestLimits(
+    seconds=60,
+    silence_seconds=60,
+    most_bytes=_MOST_BYTES,
+    least_bytes_per_second=64 << 10,
+    redirects=5,
+)
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1"})
 
 
@@ -56,7 +69,10 @@ def compare_package(folder: Path, source: str) -> ArtifactCheck:
                     raise CloudError(f"{_name(source)} has more than {_MOST_BYTES:,} bytes.")
                 total.update(chunk)
                 file.write(chunk)
-        _check_whole(package, size, source)
+        try:
+            check_whole(package, size)
+        except HTTPException as error:
+            raise _explain_break(source, error) from error
         if (found := total.hexdigest()) != artifact.sha256:
             problems.append(
                 f"{_name(source)} has sha256 {found}, and {artifact.sha256} in the artifact: "
@@ -69,36 +85,33 @@ def _read_chunk(package: IO[bytes], source: str) -> bytes:
     try:
         return package.read(_CHUNK_BYTES)
     except (OSError, HTTPException) as error:
-        raise CloudError(f"{_name(source)} could not be read to its end: {error}.") from error
+        raise _explain_break(source, error) from error
 
 
-def _check_whole(package: IO[bytes], size: int, source: str) -> None:
-    """Raises CloudError for an answer that is shorter than it said."""
-    length = package.headers["Content-Length"] if isinstance(package, HTTPResponse) else None
-    if length is not None and length != str(size):
-        raise CloudError(
-            f"{_name(source)} could not be read to its end: {size:,} of {length} bytes came. "
-            "Try again."
-        )
+def _explain_break(source: str, error: BaseException) -> CloudError:
+    return CloudError(
+        f"{_name(source)} could not be read to its end: {word_fault(error)}. Try again."
+    )
 
 
 @contextmanager
 def _open_source(source: str) -> Iterator[IO[bytes]]:
-    if "://" not in source:
+    with ExitStack() as stack:
+        if "://" in source:
+            yield _ask(source, stack)
+            return
         try:
-            package: IO[bytes] = Path(source).open("rb")  # noqa: SIM115 - below
+            package = stack.enter_context(Path(source).open("rb"))
         except (OSError, ValueError) as error:
             raise ConfigurationError(
                 f"--package {source[:200]!r} is no file that can be read ({error}). Give a file, "
                 "or the address of released-package.zip."
             ) from error
-    else:
-        package = _ask(source)
-    with package:
         yield package
 
 
-def _ask(source: str) -> IO[bytes]:
+def _ask(source: str, stack: ExitStack) -> IO[bytes]:
+    """Open what lies at an address, for as long as `stack` is."""
     try:
         parts = urlsplit(source)
         host = parts.hostname or ""
@@ -113,7 +126,7 @@ def _ask(source: str) -> IO[bytes]:
     url = urlunsplit(parts if parts.query or not token else parts._replace(query=token))
     try:
         request = urllib.request.Request(url)  # noqa: S310 - https, or this machine
-        answer: IO[bytes] = urllib.request.urlopen(request, timeout=_SECONDS)  # noqa: S310
+        answer: IO[bytes] = stack.enter_context(open_answer(request, _LIMITS))
     except urllib.error.HTTPError as error:
         error.close()
         why = {
@@ -122,10 +135,10 @@ def _ask(source: str) -> IO[bytes]:
             404: "there is no such blob",
         }.get(error.code, f"it answers {error.code}")
         raise CloudError(f"{_name(source)} cannot be read: {why}.") from error
-    except (OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", error)
+    except FAULTS as error:
         raise CloudError(
-            f"{_name(source)} did not answer: {reason}. Check the address and the network."
+            f"{_name(source)} did not answer: {word_fault(error)}. Check the address and the "
+            "network."
         ) from error
     return answer
 

@@ -1,8 +1,4 @@
-"""Read an image from its registry: manifest, configuration and layers, each held to its digest.
-
-https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md; registries' tokens:
-https://distribution.github.io/distribution/spec/auth/token/
-"""
+"""Read an image from its registry: manifest, configuration and layers, each held to its digest."""
 
 from __future__ import annotations
 
@@ -13,36 +9,44 @@ import json
 import os
 import re
 import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPMessage, HTTPResponse, IncompleteRead
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Final
-from urllib.parse import urlencode, urlsplit
 
 from packager.errors import CloudError, ConfigurationError, IntegrityError
 from packager.models.model_documents import parse_json
+from packager.system.http_client import (
+    FAULTS,
+    RequestLimits,
+    check_whole,
+    word_fault,
+)
 from packager.system.resources import find_home
-from packager.targets.images.base_images import HUB, HUB_HOST, split_reference
+from packager.targets.images.registry_client import (
+    HUB,
+    INDEXES,
+    MANIFESTS,
+    LoginNeededError,
+    NoTokenError,
+    RegistryClient,
+    split_reference,
+)
 from packager.types import Json
 
-_SECONDS: Final = 60
 _MOST_DOCUMENT: Final = 8 * 2**20
+_MOST_LAYER: Final = 64 * 2**30
+"""Of a layer whose size the manifest does not state."""
+_LIMITS: Final = RequestLimits(
+    seconds=60, silence_seconds=60, most_bytes=_MOST_DOCUMENT, redirects=5
+)
+_LEAST_SPEED: Final = 64 * 2**10
+"""Bytes of a layer a second, the first minute left out."""
 _REFERENCE: Final = re.compile(r"([a-zA-Z0-9.-]+(?::\d+)?)/([a-z0-9._/-]+)@(sha256:[0-9a-f]{64})")
-_LOCAL: Final = re.compile(r"(?:localhost|127\.[0-9.]+)(?::\d+)?")
 _HUB_LOGIN: Final = "https://index.docker.io/v1/"
 """Docker writes the login of its own registry under this."""
-_CHALLENGE: Final = re.compile(r'(\w+)="([^"]*)"')
-_MANIFESTS: Final = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-_INDEXES: Final = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,12 @@ class ImageRegistry:
     digest: str
     login: tuple[str, str] | None = None
     """User and password; None takes those that `docker login` wrote down, if there are any."""
-    _header: str = field(default="", init=False)
+    _client: RegistryClient = field(init=False)
+    _sizes: dict[str, int] = field(default_factory=dict, init=False)
+    """Bytes of each layer, as the manifest states them."""
+
+    def __post_init__(self) -> None:
+        self._client = RegistryClient(self.host, self.repository, _LIMITS, self.login)
 
     @classmethod
     def parse(cls, reference: str, login: tuple[str, str] | None = None) -> ImageRegistry:
@@ -91,7 +100,7 @@ class ImageRegistry:
         Raises CloudError where the registry does not answer or has no such image, IntegrityError
         where what it answers is not of the digest.
         """
-        accept = ", ".join((*_MANIFESTS, *_INDEXES))
+        accept = ", ".join((*MANIFESTS, *INDEXES))
         manifest = self._read_document(f"manifests/{self.digest}", self.digest, accept)
         try:
             if "manifests" in manifest:
@@ -105,6 +114,11 @@ class ImageRegistry:
             layers = tuple(
                 (str(each["digest"]), str(each.get("mediaType", ""))) for each in manifest["layers"]
             )
+            self._sizes = {
+                str(each["digest"]): each["size"]
+                for each in manifest["layers"]
+                if isinstance(each.get("size"), int)
+            }
         except StopIteration as error:
             raise IntegrityError(f"{self} has no image for {architecture}.") from error
         except (LookupError, TypeError, AttributeError) as error:
@@ -114,7 +128,12 @@ class ImageRegistry:
     @contextmanager
     def open_layer(self, digest: str) -> Iterator[IO[bytes]]:
         """Yield a layer's bytes; afterwards they are held to the digest. Raises as `read` does."""
-        with self._open(f"blobs/{digest}", "*/*") as answer:
+        limits = replace(
+            _LIMITS,
+            most_bytes=self._sizes.get(digest, _MOST_LAYER),
+            least_bytes_per_second=_LEAST_SPEED,
+        )
+        with self._open(f"blobs/{digest}", "*/*", limits) as answer:
             hashed = _Hashed(answer)
             try:
                 yield io.BufferedReader(hashed, 1 << 20)
@@ -122,15 +141,13 @@ class ImageRegistry:
                     pass
             except (OSError, HTTPException) as error:
                 raise CloudError(
-                    f"{self.host} broke off the layer {digest} ({_word(error)}). Try again."
+                    f"{self.host} broke off the layer {digest} ({word_fault(error)}). Try again."
                 ) from error
             _check_digest(hashed.hexdigest(), digest, f"The layer of {self}")
 
     @property
     def address(self) -> str:
-        scheme = "http" if _LOCAL.fullmatch(self.host) else "https"
-        host = HUB_HOST if self.host == HUB else self.host
-        return f"{scheme}://{host}/v2/{self.repository}"
+        return self._client.address
 
     def __str__(self) -> str:
         return f"{self.host}/{self.repository}@{self.digest}"
@@ -140,10 +157,10 @@ class ImageRegistry:
             try:
                 body = answer.read(_MOST_DOCUMENT + 1)
                 if len(body) <= _MOST_DOCUMENT:
-                    _check_whole(answer, len(body))
+                    check_whole(answer, len(body))
             except (OSError, HTTPException) as error:
                 raise CloudError(
-                    f"{self.host} broke off what it has at {path} ({_word(error)}). Try again."
+                    f"{self.host} broke off what it has at {path} ({word_fault(error)}). Try again."
                 ) from error
         if len(body) > _MOST_DOCUMENT:
             raise CloudError(f"{self.host} answers more than {_MOST_DOCUMENT:,} bytes for {path}.")
@@ -154,81 +171,33 @@ class ImageRegistry:
         return found
 
     @contextmanager
-    def _open(self, path: str, accept: str) -> Iterator[IO[bytes]]:
-        url = f"{self.address}/{path}"
-        try:
+    def _open(
+        self, path: str, accept: str, limits: RequestLimits | None = None
+    ) -> Iterator[IO[bytes]]:
+        """What fails in the block is the block's own. Raises CloudError."""
+        with ExitStack() as stack:
             try:
-                answer = self._ask(url, accept)
+                answer = stack.enter_context(self._client.open(path, accept, limits=limits))
+            except LoginNeededError as error:
+                raise CloudError(
+                    f"{self} asks for a login: `docker login {self.host}` first."
+                ) from error
+            except NoTokenError as error:
+                raise CloudError(f"{self.host} {error}, so {self} cannot be read.") from error
             except urllib.error.HTTPError as error:
-                if error.code != 401 or self._header:
-                    raise
                 error.close()
-                self._header = self._authenticate(error.headers.get("WWW-Authenticate", ""))
-                answer = self._ask(url, accept)
-        except urllib.error.HTTPError as error:
-            error.close()
-            why = {
-                401: "it lets nobody in without a login: `docker login` there first",
-                403: "your login may not read it",
-                404: "it has no such image or layer",
-            }.get(error.code, f"it answers {error.code}")
-            raise CloudError(f"{self} cannot be read: {why}.") from error
-        except (OSError, HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise CloudError(
-                f"{self.host} did not answer: {reason}. Check the address and the network."
-            ) from error
-        with answer:
+                why = {
+                    401: "it lets nobody in without a login: `docker login` there first",
+                    403: "your login may not read it",
+                    404: "it has no such image or layer",
+                }.get(error.code, f"it answers {error.code}")
+                raise CloudError(f"{self} cannot be read: {why}.") from error
+            except FAULTS as error:
+                raise CloudError(
+                    f"{self.host} did not answer: {word_fault(error)}. Check the address and the "
+                    "network."
+                ) from error
             yield answer
-
-    def _ask(self, url: str, accept: str, header: str = "") -> IO[bytes]:
-        headers = {"Accept": accept}
-        if header or self._header:
-            headers["Authorization"] = header or self._header
-        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - http or https above
-        found: IO[bytes] = urllib.request.build_opener(_SameHost()).open(request, timeout=_SECONDS)
-        return found
-
-    def _authenticate(self, challenge: str) -> str:
-        """The header that a registry asks for: the login itself, or a token for it."""
-        kind, _, rest = challenge.partition(" ")
-        basic = ""
-        if self.login is not None:
-            basic = "Basic " + base64.b64encode(":".join(self.login).encode()).decode()
-        if kind.lower() != "bearer":
-            if not basic:
-                raise CloudError(f"{self} asks for a login: `docker login {self.host}` first.")
-            return basic
-        told = dict(_CHALLENGE.findall(rest))
-        realm = urlsplit(told.get("realm", ""))
-        if realm.scheme != "https" and not _LOCAL.fullmatch(realm.netloc):
-            raise CloudError(f"{self.host} sends logins to {realm.netloc!r} without TLS.")
-        query = urlencode({k: told[k] for k in ("service", "scope") if k in told})
-        with self._ask(f"{realm.geturl()}?{query}", "application/json", basic) as answer:
-            found = json.loads(answer.read(_MOST_DOCUMENT))
-        if not isinstance(found, dict) or not (
-            token := found.get("token", found.get("access_token"))
-        ):
-            raise CloudError(f"{self.host} gave no token to read with.")
-        return f"Bearer {token}"
-
-
-class _SameHost(urllib.request.HTTPRedirectHandler):
-    """Follows to another host without the login: layers often lie in a store of their own."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        found = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if found is not None and urlsplit(newurl)[:2] != urlsplit(req.full_url)[:2]:
-            found.remove_header("Authorization")
-        return found
 
 
 class _Hashed(io.RawIOBase):
@@ -248,24 +217,11 @@ class _Hashed(io.RawIOBase):
         self._total.update(found)
         self._bytes += len(found)
         if not found and len(into):
-            _check_whole(self._source, self._bytes)
+            check_whole(self._source, self._bytes)
         return len(found)
 
     def hexdigest(self) -> str:
         return self._total.hexdigest()
-
-
-def _check_whole(answer: IO[bytes], size: int) -> None:
-    """Raises IncompleteRead for an answer that is shorter than it said."""
-    length = answer.headers["Content-Length"] if isinstance(answer, HTTPResponse) else None
-    if length is not None and length.isdecimal() and size < int(length):
-        raise IncompleteRead(b"", int(length) - size)
-
-
-def _word(error: OSError | HTTPException) -> str:
-    if isinstance(error, IncompleteRead):
-        return f"{error.expected:,} bytes are missing" if error.expected else "bytes are missing"
-    return str(error) or type(error).__name__
 
 
 def _check_digest(found: str, expected: str, what: str) -> None:

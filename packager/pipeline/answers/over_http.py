@@ -11,6 +11,7 @@ import json
 import re
 import socket
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -82,9 +83,29 @@ class Endpoint:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _ask_once(self, body: bytes) -> tuple[int | None, bytes, str]:
-        """Return (status or None, answer, what to say of it)."""
-        asked = urllib.request.Request(self.url, body, self._headers, method="POST")  # noqa: S310 - read_address takes http and https alone
+        """Return (status or None, answer, what to say of it), within the time of one request.
+
+        A socket's timeout is one of each read: who sends a byte now and then is never late for it.
+        """
         wait = min(max(self._deadline - time.monotonic(), 1.0), _LONGEST_SECONDS)
+        found: list[tuple[int | None, bytes, str]] = []
+        failed: list[EndpointError] = []
+
+        def ask() -> None:
+            try:
+                found.append(self._send(body, wait))
+            except EndpointError as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        thread.join(wait)
+        if failed:
+            raise failed[0]
+        return found[0] if found else (None, b"", f"no whole answer came within {wait:.0f} s")
+
+    def _send(self, body: bytes, wait: float) -> tuple[int | None, bytes, str]:
+        asked = urllib.request.Request(self.url, body, self._headers, method="POST")  # noqa: S310 - read_address takes http and https alone
         try:
             with self._open(asked, timeout=wait) as told:
                 return told.status, told.read(_MOST_BYTES + 1), ""

@@ -31,6 +31,7 @@ from handlers.container_server.settings import ServiceSettings, TokenSettings
 from handlers.http import bearer_tokens
 from handlers.http.asgi import run_in_thread
 from tests.handlers import serving
+from tests.hostile_server import SIZED, dribble, speaking
 
 ISSUER = "https://login.example.org/"
 AUDIENCE = "churn"
@@ -612,3 +613,13 @@ def test_a_slow_issuer_is_waited_for_in_all_and_asked_once(
         return seen
 
     assert _ask(tmp_path, ask) == [200, 200, 200, 200]
+
+
+@pytest.mark.parametrize("piece", [b"x", b" "])
+def test_a_reading_of_keys_ends_though_a_byte_comes_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, piece: bytes
+) -> None:
+    monkeypatch.setattr(bearer_tokens, "_READING_SECONDS", 0.2)
+
+    with speaking(dribble(SIZED, piece)) as url, pytest.raises(TimeoutError):
+        bearer_tokens.read_keys(url)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from packager.targets.images.base_images import pin_image, split_reference
+from packager.targets.images.base_images import pin_image
+from packager.targets.images.registry_client import split_reference
 from tests.osv import Answer, serving
 
 _DIGEST = "sha256:" + "a" * 64

@@ -12,19 +12,29 @@ import json
 import logging
 import re
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-import requests
 from packaging.version import InvalidVersion, Version
 
 from packager.environments.machine.installation import name_install
 from packager.errors import ConfigurationError, StorageError
 from packager.system import cache
+from packager.system.http_client import (
+    FAULTS,
+    RequestLimits,
+    TooLargeError,
+    is_late,
+    make_request,
+    read_answer,
+    word_fault,
+)
 from packager.system.redaction import hide_users, redact
 from packager.system.scratch import make_scratch
 from packager.types import OSV, Audit, Json, Severity, Vulnerability
@@ -99,9 +109,9 @@ def audit_packages(packages: Mapping[str, str], url: str, *, refresh: bool = Fal
         for name, version in sorted(packages.items()):
             kept = None if refresh else _recall_answer(url, name, version)
             if kept is None:
-                service = service or _open_service(url, folder)
+                service = service or _open_service(url, folder, begun + _WHOLE_SECONDS)
                 try:
-                    kept = time.time(), _ask(service, name, version, begun + _WHOLE_SECONDS)
+                    kept = time.time(), _ask(service, name, version)
                 except _NoAnswerError as error:
                     why = f"{source} was asked about {name} {version}, and {error}."
                     return Audit(asked=True, why_not=why, source=source)
@@ -119,24 +129,65 @@ def audit_packages(packages: Mapping[str, str], url: str, *, refresh: bool = Fal
     )
 
 
-def _open_service(url: str, folder: Path) -> OsvService:
+@dataclass
+class _Answer:
+    """An answer as pip-audit reads one."""
+
+    body: bytes
+
+    def raise_for_status(self) -> None:
+        """Do nothing: a status that is none of success raised before."""
+
+    def json(self) -> object:
+        return json.loads(self.body)
+
+
+@dataclass
+class _Session:
+    """Asks in the place of pip-audit's own session: bound in time and in bytes."""
+
+    ends: float
+    """On the monotonic clock, for all distributions."""
+    body: bytes = b""
+    """The last answer."""
+
+    def post(self, *, url: str, data: str, timeout: float) -> _Answer:
+        """Raises _NoAnswerError. An answer that leads elsewhere is none."""
+        left = self.ends - time.monotonic()
+        if left <= 0:
+            raise _NoAnswerError(f"the answers before took {_WHOLE_SECONDS:.0f} s")
+        limits = RequestLimits(
+            seconds=min(left, timeout), silence_seconds=timeout, most_bytes=_MOST_BYTES
+        )
+        headers = {"Content-Type": "application/json"}
+        try:
+            _, self.body = read_answer(make_request(url, headers, data.encode()), limits)
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise _NoAnswerError(f"refused ({error.code} {_cut(error.reason)})") from error
+        except TooLargeError as error:
+            raise _NoAnswerError(f"gave an answer of more than {_MOST_BYTES:,} bytes") from error
+        except FAULTS as error:
+            if is_late(error):
+                raise _NoAnswerError(f"did not answer within {timeout:g} s") from error
+            raise _NoAnswerError(f"could not be reached ({_word_failure(error)})") from error
+        return _Answer(self.body)
+
+
+def _open_service(url: str, folder: Path, ends: float) -> OsvService:
     from pip_audit._service import OsvService  # noqa: PLC0415 - an extra
 
-    return OsvService(folder, _ANSWER_SECONDS, url)
+    service = OsvService(folder, _ANSWER_SECONDS, url)
+    service.session = _Session(ends)
+    return service
 
 
-def _ask(service: OsvService, name: str, version: str, ends: float) -> tuple[Vulnerability, ...]:
-    """Ask once, before `ends` on the monotonic clock. Raises _NoAnswerError."""
-    if time.monotonic() > ends:
-        raise _NoAnswerError(f"the answers before took {_WHOLE_SECONDS:.0f} s")
+def _ask(service: OsvService, name: str, version: str) -> tuple[Vulnerability, ...]:
+    """Ask once. Raises _NoAnswerError."""
     try:
         results, told = _query(service, name, version)
-    except requests.Timeout as error:
-        raise _NoAnswerError(f"did not answer within {_ANSWER_SECONDS} s") from error
-    except requests.exceptions.JSONDecodeError as error:
+    except json.JSONDecodeError as error:
         raise _NoAnswerError("gave no answer of OSV's, which is JSON") from error
-    except requests.RequestException as error:
-        raise _NoAnswerError(f"could not be reached ({_word_failure(error)})") from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise _NoAnswerError(f"gave no answer of OSV's ({_word_failure(error)})") from error
     listed = told.get("vulns", [])
@@ -156,27 +207,16 @@ def _query(
 ) -> tuple[Sequence[VulnerabilityResult], _Record]:
     """Return what pip-audit reads of an answer, and the answer itself.
 
-    Raises _NoAnswerError for a refusal, and whatever another form makes pip-audit raise.
+    Raises _NoAnswerError where none comes, and whatever another form makes pip-audit raise.
     """
-    from pip_audit._service import ResolvedDependency, ServiceError  # noqa: PLC0415 - an extra
+    from pip_audit._service import ResolvedDependency  # noqa: PLC0415 - an extra
 
     try:
         asked = ResolvedDependency(name, Version(version))
     except InvalidVersion as error:
         raise _NoAnswerError(f"its version is none of Python's ({error})") from error
-    bodies: list[bytes] = []
-
-    def keep_body(response: requests.Response, **_options: object) -> None:
-        bodies.append(response.content[: _MOST_BYTES + 1])
-
-    service.session.hooks["response"] = [keep_body]
-    try:
-        _, results = service.query(asked)
-    except ServiceError as error:
-        raise _NoAnswerError(f"refused ({_word_failure(error.__cause__ or error)})") from error
-    if not bodies or len(bodies[-1]) > _MOST_BYTES:
-        raise _NoAnswerError(f"gave an answer of more than {_MOST_BYTES:,} bytes")
-    told = json.loads(bodies[-1])
+    _, results = service.query(asked)
+    told = json.loads(service.session.body)
     if not isinstance(told, dict):  # pip-audit takes whatever is empty for "none"
         raise _NoAnswerError("gave no answer of OSV's, which is an object of JSON")
     return results, told
@@ -349,7 +389,7 @@ def _word_failure(error: BaseException) -> str:
     """Say why, in the system's own words where it has some."""
     if found := _SYSTEM.search(str(error)):
         return found[1]
-    return _cut(redact(" ".join(str(error).split())) or type(error).__name__)
+    return _cut(redact(word_fault(error)))
 
 
 def _cut(text: str) -> str:
