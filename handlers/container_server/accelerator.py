@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from handlers.scoring.errors import suggest_name
+
+if TYPE_CHECKING:
+    from ctypes import CDLL
 
 Loaded = TypeVar("Loaded")
 
@@ -124,8 +127,10 @@ def confirm(
 ) -> str:
     """Check that the model is where it says. Raises NoAcceleratorError off `device`.
 
-    A loader whose framework can tell gives its predictor `find_device()`; of the others the
-    device's memory tells: `grown` is by how many bytes more of it were in use after the load.
+    A loader whose framework can tell gives its predictor `find_device()`; of the others CUDA's
+    driver tells, which knows this process's own context: what others that share the GPU do is not
+    in it. Only where the driver cannot be asked the device's memory tells: `grown` is by how many
+    bytes more of it were in use after the load.
     """
     tells = getattr(predictor, "find_device", None)
     if tells is not None:
@@ -133,13 +138,44 @@ def confirm(
     elif device == CPU:
         found = CPU
     else:
-        found = f"{device}, by its memory" if grown >= _CONTEXT_BYTES else "the CPU, it seems"
+        has = has_context(int(device.partition(":")[2]))
+        way = "memory" if has is None else "context"
+        there = grown >= _CONTEXT_BYTES if has is None else has
+        found = f"{device}, by its {way}" if there else "the CPU, it seems"
     if device != CPU and not found.startswith("cuda") and not read_device(environ)[1]:
         raise NoAcceleratorError(
             f"The model was loaded for {device} and is on {found}. Set PACKAGER_ALLOW_CPU=1 to "
             "answer from there all the same."
         )
     return found
+
+
+def has_context(index: int) -> bool | None:
+    """Tell whether this process works on the visible GPU of that index; None without a driver.
+
+    https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__PRIMARY__CTX.html: a framework uses
+    the primary context. Reading its state makes none.
+    """
+    import ctypes
+
+    try:
+        driver = _open_driver()
+        device, flags, active = ctypes.c_int(), ctypes.c_uint(), ctypes.c_int()
+        failed = (
+            driver.cuInit(0)
+            or driver.cuDeviceGet(ctypes.byref(device), index)
+            or driver.cuDevicePrimaryCtxGetState(device, ctypes.byref(flags), ctypes.byref(active))
+        )
+    except (OSError, AttributeError):
+        return None
+    return None if failed else bool(active.value)
+
+
+def _open_driver() -> CDLL:
+    """Raises OSError where this machine has none."""
+    import ctypes
+
+    return ctypes.CDLL("libcuda.so.1")
 
 
 def memory(index: int) -> Memory | None:
