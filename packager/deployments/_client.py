@@ -22,6 +22,7 @@ from packager.deployments._parameters import (
     check_names,
     check_needed,
     check_values,
+    name_revision,
     parameters_of,
     stack_parameters,
 )
@@ -302,7 +303,11 @@ def _change_settings(stack: Stack, settings: Settings, flavor: str | None) -> Ch
     check_values(settings.parameters, stack_parameters(stack.parameters))
     return Change(
         template={"UsePreviousTemplate": True},
-        parameters={**dict.fromkeys(stack.parameters), **settings.parameters},
+        parameters={
+            **dict.fromkeys(stack.parameters),
+            **name_revision(stack.parameters, settings.parameters),
+            **settings.parameters,
+        },
         tags={**stack.tags, **settings.tags},
         role=settings.role,
     )

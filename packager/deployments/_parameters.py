@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -29,6 +31,15 @@ _FIRST_WORDS: Final = re.compile(r"\{\{ (?:\{\"[^\"]*\": )?\"([^\"]*)\".*?\}\}")
 _PARTS: Final = ("_account", "_http", "_rollout", "_weights")
 """Folders of parts that every template may have."""
 _OF_SOURCES: Final = ("_events_parameters.yaml", "_files_parameters.yaml")
+
+
+FROZEN: Final = frozenset(
+    {
+        *("InputBucket", "InputPrefix", "ObjectsThrough", "OutputBucket", "OutputName"),
+        *("OutputPrefix", "PayloadPath", "SubnetIds", "SecurityGroupIds", "KmsKeyArn"),
+    }
+)
+"""Parameters that a version keeps, and of which its description has nothing, or the first part."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -133,6 +144,18 @@ def _sources(text: str) -> Declared:
     text = re.sub(r"(?m)^ *Description: .*$", lambda line: _FIRST_WORDS.sub(r"\1", line[0]), text)
     found: Declared = yaml.safe_load(re.sub(r"\{\{.*?\}\}", "null", text))
     return found
+
+
+def name_revision(there: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Name a revision where a version keeps a value that changes, so that one is published.
+
+    `there` are a stack's values; what is the same again makes no revision.
+    """
+    changed = {name for name, value in given.items() if there.get(name) != value}
+    if "Revision" not in there or "Revision" in given or not changed & FROZEN:
+        return {}
+    values = {**there, **given, "Revision": ""}
+    return {"Revision": hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]}
 
 
 def check_values(given: Mapping[str, str], declared: Declared) -> None:

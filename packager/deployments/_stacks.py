@@ -152,8 +152,8 @@ def _change_set(kind: _Kind, name: str, wanted: Change) -> dict[str, object]:
         "StackName": name,
         "ChangeSetName": f"packager-{secrets.token_hex(8)}",
         "ChangeSetType": kind,
-        # the template makes a role without a name of its own, and is a SAM template
-        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        # the template makes roles, which RoleNamePrefix names, and is a SAM template
+        "Capabilities": ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         "Parameters": parameters,
         "Tags": [{"Key": key, "Value": value} for key, value in wanted.tags.items()],
         **wanted.template,

@@ -38,8 +38,8 @@ _NAMESPACE: Final = "ModelServing"
 # (https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html)
 _DESCRIPTION: Final = 256
 # a parameter's value: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-_PREFIX_LIMIT: Final = 46
-"""Of the model's name in a prefix: with `weights/` and a digest 63, as a version's description
+_PREFIX_LIMIT: Final = 25
+"""Of the model's name in a prefix: with `weights/` and a digest 42, as a version's description
 has room for."""
 _PARAMETER: Final = 4096
 

@@ -255,6 +255,54 @@ def test_an_update_of_settings_alone_builds_and_uploads_nothing(
     assert objects.uploaded == {}
 
 
+def _find_revision(stacks: deploying.Stacks) -> dict[str, Any]:
+    asked = stacks.last("create_change_set")["Parameters"]
+    (found,) = (each for each in asked if each["ParameterKey"] == "Revision")
+    return dict(found)
+
+
+_KEPT = {"ParameterKey": "Revision", "UsePreviousValue": True}
+
+
+@pytest.mark.parametrize(
+    ("change", "publishes"),
+    [
+        ({"OutputPrefix": "new/"}, True),
+        ({"OutputPrefix": "old/"}, False),
+        ({"SubnetIds": "subnet-1,subnet-3", "memory": "1024"}, True),
+        ({"memory": "1024"}, False),
+    ],
+)
+def test_an_update_publishes_a_version_of_what_no_description_has(
+    client: AwsLambdaDeploymentClient, world: Any, change: dict[str, str], *, publishes: bool
+) -> None:
+    _, stacks, _, _ = world
+    there = {"OutputPrefix": "old/", "SubnetIds": "subnet-1,subnet-2", "Revision": ""}
+
+    def update(**more: str) -> dict[str, Any]:
+        _deployed(stacks, parameters={**DEFAULTS, **there})
+        client.update_deployment("churn", config={**change, **more})
+        return _find_revision(stacks)
+
+    first = update()
+
+    assert (first != _KEPT) is publishes
+    assert len(first.get("ParameterValue", "")) == 8 * publishes
+    assert update() == first
+    assert update(Revision="mine")["ParameterValue"] == "mine"
+
+
+def test_a_stack_of_an_older_template_is_given_no_revision(
+    client: AwsLambdaDeploymentClient, world: Any
+) -> None:
+    _, stacks, _, _ = world
+    _deployed(stacks, parameters={**DEFAULTS, "OutputPrefix": "old/"})
+
+    client.update_deployment("churn", config={"OutputPrefix": "new/"})
+
+    assert "Revision" not in str(stacks.last("create_change_set")["Parameters"])
+
+
 @pytest.mark.parametrize("unchanged", ["at once", "later"])
 def test_an_update_that_changes_nothing_succeeds(
     client: AwsLambdaDeploymentClient, stacks: deploying.Stacks, unchanged: str

@@ -290,6 +290,19 @@ def test_what_is_named_by_the_stack_is_granted_by_its_prefix() -> None:
     assert [name for name, where in limited.items() if "${StackPrefix}*" not in where] == []
 
 
+def test_roles_that_a_prefix_names_are_granted_by_both() -> None:
+    prefixed = "role/${RoleNamePrefix}${StackPrefix}*"
+    for each in _statements("ExecutionRole"):
+        if each["Sid"] in {"Roles", "HandOver", "Operators"}:
+            where = [one["Fn::If"] for one in each["Resource"] if "Fn::If" in one]
+            named = [one["Fn::Sub"] for _, one, _ in where]
+            assert {test for test, _, _ in where} == {"NamesRoles"}
+            assert [name.rpartition(":")[2] for name in named] == [
+                prefixed,
+                prefixed.replace("role/", "role/*/"),
+            ]
+
+
 _OPEN: Final = {
     "Transform": "AWS's own",
     "Code": "one bucket",

@@ -237,7 +237,7 @@ def test_samconfig_needs_no_answers(tmp_path: Path) -> None:
 
     assert config["default"]["global"]["parameters"] == {"stack_name": "churn"}
     assert config["default"]["deploy"]["parameters"] == {
-        "capabilities": "CAPABILITY_IAM",
+        "capabilities": "CAPABILITY_NAMED_IAM",
         "resolve_s3": True,
         "s3_prefix": "churn",
     }

@@ -284,17 +284,19 @@ def test_a_version_s_description_has_room_for_the_longest_values(out: Path, on_g
     longest = {
         "MemorySizeMb": "32768",
         "TimeoutSeconds": "5400",
-        "LogLevel": "CRITICAL",
-        "Tracing": "PassThrough",
+        "LogLevel": "WARNING",
+        "Tracing": "disabled",
         "EphemeralStorageMb": "32768",
         "MaxConcurrency": "1600",
         "MemoryGibPerVcpu": "8",
         "MinEnvironments": "15000",
         "MaxEnvironments": "15000",
         "AcceleratorMemoryGb": "48",
-        "Path": f", path {'0' * 60}",
+        "Path": f", {'0' * 30}",
         "Provider": f", {'0' * 79}",
         "Key": f", {'0' * 8}",
+        "RoleId": "A" * 21,
+        "Revision": "r" * 8,
     }
     for folder in (out, on_gpu):
         template = sam.parse((folder / "template.yaml").read_text("utf-8"))

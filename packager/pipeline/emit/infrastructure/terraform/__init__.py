@@ -30,6 +30,8 @@ from packager.pipeline.emit.infrastructure.terraform._variables import (
     rename_parameters,
 )
 
+_OF_DESCRIPTIONS: Final = frozenset({"Revision"})
+"""Parameters that only a version's description has: Terraform publishes one for each change."""
 _DATA: Final = ("aws_caller_identity", "aws_partition", "aws_region")
 
 
@@ -57,7 +59,11 @@ def list_terraform_files(
     ]
     variables = [
         *list_own_variables(resources, stack_name, uploads=uploads),
-        *(make_variable(name, spec, parameters) for name, spec in template["Parameters"].items()),
+        *(
+            make_variable(name, spec, parameters)
+            for name, spec in template["Parameters"].items()
+            if name not in _OF_DESCRIPTIONS
+        ),
     ]
     return {
         "main.tf": main,

@@ -455,7 +455,7 @@ _EVENTS: Final = {
         name="name",
         attributes={"Ref": "{}.name", "Arn": "{}.arn"},
         properties={
-            "RoleName": Plain("name"),
+            "RoleName": Apart(),
             "Path": Plain("path"),
             "PermissionsBoundary": Plain("permissions_boundary"),
             "AssumeRolePolicyDocument": JsonText("assume_role_policy"),

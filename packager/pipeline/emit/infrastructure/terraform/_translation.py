@@ -135,7 +135,11 @@ class Translation:
         name = resource.kind.name
         if not name or any(isinstance(each, Attribute) and each.name == name for each in items):
             return items
-        return [Attribute(name, make_name(resource)), *items]
+        named = make_name(resource)
+        if "RoleName" in resource.properties:
+            # a name of CloudFormation's has its stack's id, which Terraform has none of
+            named = Template((Code("var.role_name_prefix"), *named.parts))
+        return [Attribute(name, named), *items]
 
     def _list_needed(self, resource: Resource) -> list[Value]:
         """List what has to be there before: a role is of no use without its policies."""

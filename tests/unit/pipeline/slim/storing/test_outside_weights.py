@@ -313,11 +313,13 @@ _LONGEST = {
     "MemorySizeMb": "10240",
     "TimeoutSeconds": "1800",
     "LogLevel": "WARNING",
-    "Tracing": "disabled",
+    "Traced": "/traced",
     "EphemeralStorageMb": "10240",
     "Snapshot": ", snap",
     "Network": f", {'0' * 17} {'0' * 17}",
     "Key": f", {'0' * 8}",
+    "RoleId": "A" * 21,
+    "Revision": "r" * 8,
 }
 _FUNCTION_S_OWN = {"CodeSigningConfigArn", "ProvisionedConcurrency", "ReservedConcurrency"}
 """Settings of the function or its alias: no version has them."""
