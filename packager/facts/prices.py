@@ -91,12 +91,29 @@ class Machine(Sourced):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Managed(Sourced):
+    """Instances of the account that a platform manages: paid by the hour, and by request."""
+
+    architecture: str
+    name: str
+    hour: float
+    """Of an instance, without the fee."""
+    fee_percent: float
+    vcpu: int
+    memory_gib: int
+    least: int
+    """Instances that are kept started, whatever is asked."""
+    million_requests: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
     """Every price that is known of one target."""
 
     functions: tuple[Function, ...] = ()
     """One for each architecture; () where it is a machine's."""
     standby: tuple[Standby, ...] = ()
+    managed: tuple[Managed, ...] = ()
     snapshot: Snapshot | None = None
     idle: Idle | None = None
     machine: Machine | None = None
@@ -111,12 +128,14 @@ def read_prices(target: str, folder: Path | None = None) -> Prices:
         for each in root.tables("machines", optional=True)
     ]
     standby = _read_all(root, "standby", target, _read_standby)
+    managed = _read_all(root, "managed", target, _read_managed)
     snapshots = _read_all(root, "snapshots", target, _read_snapshot)
     idle = _read_all(root, "idle", target, _read_idle)
     root.done()
     return Prices(
         functions=tuple(found for name, found in functions if name == target),
         standby=standby,
+        managed=managed,
         snapshot=next(iter(snapshots), None),
         idle=next(iter(idle), None),
         machine=next((found for name, found in machines if name == target), None),
@@ -168,6 +187,22 @@ def _read_standby(table: Table) -> Standby:
         name=table.text("name"),
         standby_gb_second=table.number("standby_gb_second"),
         gb_second=table.number("gb_second"),
+        million_requests=table.number("million_requests"),
+        source=table.source(),
+        unchecked=table.text("unchecked", optional=True),
+        as_of=table.day("as_of"),
+    )
+
+
+def _read_managed(table: Table) -> Managed:
+    return Managed(
+        architecture=table.text("architecture", optional=True) or _ANY_CPU,
+        name=table.text("name"),
+        hour=table.number("hour"),
+        fee_percent=table.number("fee_percent", optional=True),
+        vcpu=table.whole("vcpu"),
+        memory_gib=table.whole("memory_gib"),
+        least=table.whole("least"),
         million_requests=table.number("million_requests"),
         source=table.source(),
         unchecked=table.text("unchecked", optional=True),

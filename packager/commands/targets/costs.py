@@ -7,7 +7,7 @@ are facts, with their source and date. `docs/guides/costs.md` states what is ass
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,11 +18,13 @@ from packager.commands.targets.arrivals import (
     find_overflow,
 )
 from packager.commands.targets.workload import Measured, Workload
+from packager.facts import instances, read_minor
 from packager.facts.prices import (
     Function,
     HttpFront,
     Idle,
     Machine,
+    Managed,
     Prices,
     Sourced,
     Standby,
@@ -66,6 +68,8 @@ class Way:
     prices: tuple[Sourced, ...]
     idle: Idle | None = None
     """How long an instance is taken to be kept that nobody asks."""
+    beside: str = ""
+    """What is to be known of its machines, which are paid for whole."""
 
     @property
     def dollars(self) -> float:
@@ -142,12 +146,16 @@ def list_ways(
         http=_reckon_front(front, measured, workload),
     )
     runtimes = measured.list_runtimes(target)
+    # built for managed instances, it is deployed to nothing else
+    functions = known.functions if target.machine.instances is None else ()
     found = [
         way
-        for function in known.functions
+        for function in functions
         if any(function.architecture in runtime.platforms for runtime in runtimes)
         for way in _list_function_ways(load, function, known, runtimes)
     ]
+    if not measured.needs_gpu:
+        found += _list_managed_ways(load, whole, measured, known.managed, facts_dir)
     return tuple(sorted(found, key=lambda way: way.dollars))
 
 
@@ -224,6 +232,51 @@ def _reckon_standby(
         paid=(*fixed, standby),
         instances=count,
     )  # fmt: skip
+
+
+def _list_managed_ways(
+    load: _Load,
+    whole: float,
+    measured: Measured,
+    managed: Iterable[Managed],
+    facts_dir: Path | None,
+) -> Iterator[Way]:
+    """By the CPU and the memory of their processes, of which each answers a request at a time."""
+    need_mb = max(1.0, estimate_need_mb(measured.memory_bytes or 0))
+    for each in managed:
+        runtimes = _list_managed_runtimes(load.target, measured, facts_dir)
+        at_once = min(each.vcpu * _USED, each.memory_gib * 1024 // need_mb)
+        if at_once < 1 or not any(each.architecture in one.platforms for one in runtimes):
+            continue
+        count = max(each.least, math.ceil(load.rate * whole / at_once))
+        hour = each.hour * (1 + each.fee_percent / 100)
+        yield Way(
+            target=load.target.name,
+            name=each.name,
+            architecture=each.architecture,
+            memory_mb=None,
+            request_seconds=whole,
+            cold_share=0.0,
+            instances=count,
+            compute=load.rate / 1e6 * each.million_requests * MONTH_SECONDS,
+            http=load.http,
+            starts=0.0,
+            standby=hour * count * MONTH_SECONDS / 3600,
+            requests=load.rate * MONTH_SECONDS,
+            rows=load.rows,
+            prices=(each, *((load.front,) if load.front is not None else ())),
+            beside=f"the fee of {each.fee_percent:g} % is in it; "
+            f"{each.least} are kept started at least",
+        )
+
+
+def _list_managed_runtimes(
+    target: Target, measured: Measured, facts_dir: Path | None
+) -> list[Runtime]:
+    least = read_minor(instances("aws-lambda", facts_dir).python)
+    return [
+        each for each in measured.list_runtimes(target) if read_minor(each.python_minor) >= least
+    ]
 
 
 def _make_way(
@@ -316,4 +369,5 @@ def _reckon_machine(whole: float, workload: Workload, target: Target, machine: M
         requests=workload.requests_per_second * MONTH_SECONDS,
         rows=workload.rows,
         prices=(machine,),
+        beside="a GPU that answers faster takes fewer; without a load balancer",
     )

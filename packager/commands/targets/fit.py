@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from packager import targets
 from packager.commands.targets.costs import Way, estimate_need_mb, list_ways
 from packager.commands.targets.workload import Measured, Workload
 from packager.errors import VerificationError
 from packager.facts.devices import gpu_only
-from packager.types import Check, Device, Finding, ResolvedModel, Target
+from packager.types import Check, Device, Finding, ResolvedModel, Target, TargetOptions
 
 _SNAPSHOT_SECONDS: Final = 130.0
 """Init where a snapshot is made of it: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html"""
@@ -108,11 +109,19 @@ class Verdict:
         return (*self.refused, *(str(each) for each in self.margins if not each.fits))
 
 
+def load_targets(measured: Measured, facts_dir: Path | None = None) -> list[Target]:
+    """Load every target, each on the machines that the artifact was built for, if it has them."""
+    return [
+        targets.load_for(TargetOptions(name=name, compute=measured.compute, facts_dir=facts_dir))
+        for name in targets.TARGETS
+    ]
+
+
 def judge(
-    measured: Measured, workload: Workload, targets: Sequence[Target], facts_dir: Path | None = None
+    measured: Measured, workload: Workload, every: Sequence[Target], facts_dir: Path | None = None
 ) -> tuple[Verdict, ...]:
     """One verdict a target, in their order. Raises FactsError."""
-    return tuple(_make_verdict(measured, workload, target, facts_dir) for target in targets)
+    return tuple(_make_verdict(measured, workload, target, facts_dir) for target in every)
 
 
 def choose(verdicts: Sequence[Verdict]) -> Verdict:
@@ -210,10 +219,7 @@ def _explain_cost(measured: Measured, workload: Workload, ways: Sequence[Way]) -
         return f"not reckoned: no {'price is known' if timed else 'answer was timed'}"
     way = ways[0]
     if way.memory_mb is None:
-        return (
-            f"{way.instances} x {way.name}, day and night, by its CPUs' speed; a GPU that answers "
-            "faster takes fewer; without a load balancer"
-        )
+        return f"{way.instances} x {way.name}, day and night, by its CPUs' speed; {way.beside}"
     rows = f"{workload.rows:,} row{'s' if workload.rows > 1 else ''}"
     cold = f", {format_percent(way.cold_share)} of them cold" if way.idle else ""
     return (

@@ -8,7 +8,7 @@ from typing import Any
 
 from packager.commands.artifact.report_values import read_amount, read_count
 from packager.commands.targets.workload import Measured
-from packager.types import Front, Weights
+from packager.types import Compute, Front, Weights
 
 
 def measured_before(
@@ -37,6 +37,7 @@ def measured_before(
         python_minor=".".join(str(target.get("python") or "").split(".")[:2]),
         architecture=str(target.get("architecture") or "x86_64"),
         front=Front(target.get("front") or Front.HTTP_API),
+        compute=Compute(target.get("compute") or Compute.ON_DEMAND),
     )
 
 

@@ -82,6 +82,9 @@ def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workloa
         if gpu and target.machine.device is not Device.CUDA:
             passed.append(f"{name}: no GPU, and {gpu}")
             continue
+        if request.target.compute not in target.machine.computes:
+            passed.append(f"{name}: it has no {request.target.compute}")
+            continue
         asked = _choose_target(request, name, gpu)
         _LOG.info("Trying %s", name)
         try:
@@ -104,8 +107,7 @@ def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workloa
 def verdicts_of(
     found: Measured, workload: Workload, facts_dir: Path | None = None
 ) -> tuple[Verdict, ...]:
-    every = [targets.load(name, facts_dir) for name in targets.TARGETS]
-    return fit.judge(found, workload, every, facts_dir)
+    return fit.judge(found, workload, fit.load_targets(found, facts_dir), facts_dir)
 
 
 def read_measurements(report: BuildReport, gpu: str = "") -> Measured:
@@ -129,6 +131,7 @@ def read_measurements(report: BuildReport, gpu: str = "") -> Measured:
         python_minor=report.plan.runtime.python_minor,
         architecture=report.plan.request.target.architecture,
         front=report.plan.request.http.front,
+        compute=report.plan.request.target.compute,
     )
 
 

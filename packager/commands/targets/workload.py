@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from packager.types import Front, Runtime, Target
+from packager.types import Compute, Front, Runtime, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,8 @@ class Measured:
     """Processor on which its times were measured."""
     front: Front = Front.HTTP_API
     """HTTP endpoint that it was built for."""
+    compute: Compute = Compute.ON_DEMAND
+    """Machines that it was built for."""
 
     def list_runtimes(self, target: Target) -> list[Runtime]:
         """Runtimes of a target that it can run on: of its own Python, where one was chosen."""

@@ -27,6 +27,7 @@ from packager.types import (
     BuildRequest,
     Bundle,
     Check,
+    Compute,
     Device,
     Finding,
     Requirements,
@@ -124,6 +125,22 @@ def test_each_target_has_its_weights_outside_in_its_own_ways_alone(
     on_azure = Weights.PACKAGE if wanted is Weights.FETCH else wanted
     assert asked.pop("azure-functions") is on_azure
     assert {*asked.values()} == {Weights.PACKAGE}
+
+
+def test_targets_without_the_wanted_machines_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest]
+) -> None:
+    def make(request: BuildRequest) -> BuildReport:
+        raise VerificationError([Finding(check=Check.BUDGET, message="Too large.", hint="")])
+
+    building(monkeypatch, tried, make)
+
+    with pytest.raises(VerificationError) as raised:
+        run(compute=Compute.MANAGED_INSTANCES)
+
+    assert [request.target.name for request in tried] == ["aws-lambda", "aws-lambda-image"]
+    assert "azure-functions: it has no managed-instances." in str(raised.value)
+    assert "gpu-container: it has no managed-instances." in str(raised.value)
 
 
 def test_what_was_measured_counts_and_not_what_was_built(

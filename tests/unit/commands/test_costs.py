@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +118,42 @@ def test_provisioned_instances_are_paid_for_all_the_time_and_less_for_work() -> 
     assert way.compute == pytest.approx(
         26.28 * 0.20 + gb_seconds * (within * 0.0000097222 + beyond * 0.0000166667), rel=1e-3
     )
+
+
+def test_managed_instances_are_paid_for_whole_with_their_fee() -> None:
+    """Three c7i.xlarge at least; each has 4 vCPU, of which 70 % are used, and the fee is 15 %."""
+    rare = find_way("aws-lambda", "managed c7i.xlarge", Workload(requests_per_second=0.01))
+    often = find_way("aws-lambda", "managed c7i.xlarge", Workload(requests_per_second=280))
+    arm = find_way("aws-lambda", "managed c7g.xlarge", Workload(), cpu="arm64")
+
+    hour = 0.1785 * 1.15
+    assert (rare.instances, rare.cold_share, rare.starts) == (3, 0.0, 0.0)
+    assert rare.standby == pytest.approx(3 * 730 * hour)
+    # 280 a second of 0.1 s of a whole CPU are 28 CPUs
+    assert often.instances == 10
+    assert often.dollars == pytest.approx(10 * 730 * hour + 280 * 2.628 * 1.20)
+    assert arm.standby == pytest.approx(3 * 730 * 0.145 * 1.15)
+    assert not rare.is_checked
+    assert rare.beside == "the fee of 15 % is in it; 3 are kept started at least"
+
+
+def test_memory_bounds_the_processes_of_a_managed_instance() -> None:
+    """3 GB and what a template adds: two of such processes are all that 8 GiB hold."""
+    large = replace(SMALL, memory_bytes=3 << 30)
+    way = find_way("aws-lambda", "managed c7i.xlarge", Workload(requests_per_second=280), large)
+
+    assert way.instances == 14
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"memory_bytes": 8 << 30}, {"needs_gpu": "it was logged for cuda"}, {"python_minor": "3.12"}],
+)
+def test_what_no_managed_instance_runs_has_no_such_way(changes: dict[str, Any]) -> None:
+    ways = list_ways(replace(SMALL, **changes), Workload(), targets.load("aws-lambda"))
+
+    assert ways
+    assert not [way for way in ways if way.name.startswith("managed")]
 
 
 def test_an_instance_of_flex_consumption_is_billed_a_second_at_least() -> None:

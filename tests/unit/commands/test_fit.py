@@ -14,11 +14,12 @@ from packager.commands.targets.fit import (
     format_quantity,
     format_share,
     judge,
+    load_targets,
     needs_gpu,
 )
 from packager.commands.targets.workload import Measured, Workload
 from packager.errors import VerificationError
-from packager.types import Requirements
+from packager.types import Compute, Requirements
 from tests import fake_plan
 
 TARGETS = tuple(targets.load(name) for name in targets.TARGETS)
@@ -41,6 +42,23 @@ MOST = int(ZIP.memory_mb[1] / 1.3) << 20
 
 def model(**changes: Any) -> Measured:
     return replace(SMALL, **changes)
+
+
+def test_what_was_built_for_managed_instances_is_judged_and_priced_there() -> None:
+    """Its start of three minutes is too long for Lambda's own machines."""
+    measured = model(init_seconds=180.0, memory_bytes=2 << 30)
+    managed = replace(measured, compute=Compute.MANAGED_INSTANCES)
+    asked = Workload(requests_per_second=10)
+
+    (before, *_) = judge(measured, asked, load_targets(measured))
+    (after, _, azure, _) = judge(managed, asked, load_targets(managed))
+
+    assert (before.fits, after.fits) == (False, True)
+    assert {way.name for way in after.ways} == {"managed c7i.xlarge", "managed c7g.xlarge"}
+    assert "day and night" in after.reckoned
+    assert "15 %" in after.reckoned
+    assert azure.target == "azure-functions"
+    assert {way.name for way in azure.ways} == {"on demand", "always ready"}
 
 
 @pytest.mark.parametrize(

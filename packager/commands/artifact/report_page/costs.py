@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from packager import targets
 from packager.commands.artifact.report_page.sections import (
     Cell,
     Chart,
@@ -19,7 +18,7 @@ from packager.commands.artifact.report_page.sections import (
     make_table,
 )
 from packager.commands.targets.costs import Way
-from packager.commands.targets.fit import Verdict, format_quantity, judge
+from packager.commands.targets.fit import Verdict, format_quantity, judge, load_targets
 from packager.commands.targets.measurements import measured_before
 from packager.commands.targets.workload import Workload
 from packager.errors import FactsError
@@ -69,7 +68,7 @@ def describe_costs(documents: Documents) -> Section:
 def _compare_targets(documents: Documents) -> _Compared:
     """Judge every target at each rate. Raises FactsError."""
     measured = measured_before(documents.report, documents.evidence, documents.example)
-    every = [targets.load(name, documents.facts_dir) for name in targets.TARGETS]
+    every = load_targets(measured, documents.facts_dir)
     return {
         rate: judge(measured, Workload(requests_per_second=rate), every, documents.facts_dir)
         for rate in RATES

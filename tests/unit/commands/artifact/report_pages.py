@@ -95,7 +95,7 @@ def read(folder: Path) -> tuple[Any, Any]:
 
 def make_hostile(evidence: Any, report: Any) -> tuple[Any, Any, Any]:
     """The same, and a baseline, with a hostile text wherever the page shows one."""
-    figures = {"schema_version", "front", "limits", "target", "content_type"}
+    figures = {"schema_version", "front", "compute", "limits", "target", "content_type"}
 
     def rename(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
