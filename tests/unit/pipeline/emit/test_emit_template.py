@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -152,11 +153,14 @@ def test_a_changed_parameter_publishes_a_version(texts: dict[Front, str], front:
     version = next(r for r in resources.values() if r["Type"] == "AWS::Lambda::Version")
     described, extra = version["Properties"]["Description"]["Fn::Sub"]
     described += json.dumps(extra)
+    template = sam.parse(texts[front])
+    asked = re.findall(r'"Fn::If": \["(\w+)"', described)
+    described += json.dumps([template["Conditions"][name] for name in asked])
     function = json.dumps(resources["Function"])
 
     versioned = {
         name
-        for name in sam.parse(texts[front])["Parameters"]
+        for name in template["Parameters"]
         if f'"{name}"' in function and name not in {"ReservedConcurrency", "CodeSigningConfigArn"}
     }
     assert {"MemorySizeMb", "LogLevel", "KmsKeyArn", "SubnetIds", "EphemeralStorageMb"} <= versioned

@@ -195,6 +195,45 @@ def test_the_provider_has_every_type_of_the_table() -> None:
     assert types <= load_schema().keys()
 
 
+_GONE_IN_6 = {
+    "aws_api_gateway_deployment": {
+        *("stage_name", "stage_description", "canary_settings"),
+        *("invoke_url", "execution_arn"),
+    },
+}
+# Of the types that are written, all that version 6 removed or renamed, as its upgrade guide has it:
+# https://registry.terraform.io/providers/hashicorp/aws/latest/docs/guides/version-6-upgrade
+
+
+@every_build
+def test_nothing_is_written_that_version_6_has_no_more(emitted: Emitted, name: str) -> None:
+    out = emitted(name)
+    found = _configuration(out).find_texts("resource")
+    whole = "".join((out / "terraform" / file).read_text() for file in ("main.tf", "outputs.tf"))
+
+    assert set(_GONE_IN_6) <= {kind.resource for kind in KINDS.values()}
+    for (kind, _), body in found.items():
+        written = set(re.findall(r"^  (\w+) += ", body, re.MULTILINE))
+        assert not written & _GONE_IN_6.get(kind, set())
+    for kind, names in _GONE_IN_6.items():
+        assert not re.search(rf"{kind}\.\w+(\[0\])?\.({'|'.join(names)})\b", whole)
+    assert "data.aws_region.current.name" not in whole
+
+
+@every_build
+def test_each_role_is_named_by_the_prefix_and_the_stack(emitted: Emitted, name: str) -> None:
+    found = _configuration(emitted(name)).find_texts("resource")
+    roles = {label: body for (kind, label), body in found.items() if kind == "aws_iam_role"}
+    named = [re.findall(r"^  name += (.*)$", body, re.MULTILINE) for body in roles.values()]
+
+    assert roles
+    assert all(
+        len(names) == 1 and names[0].startswith('"${var.role_name_prefix}${var.stack_name}-')
+        for names in named
+    )
+    assert len(set(map(str, named))) == len(named)
+
+
 def test_a_name_cannot_become_an_expression(emitted: Emitted) -> None:
     found = _configuration(emitted("hostile names"))
 
