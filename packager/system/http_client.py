@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 FAULTS: Final = (OSError, http.client.HTTPException, ValueError)
@@ -67,7 +67,7 @@ class _Budget:
         earned = self._bytes / limits.least_bytes_per_second if limits.least_bytes_per_second else 0
         left = self._begun + limits.seconds + earned - time.monotonic()
         if left <= 0:
-            raise TimeoutError(f"no whole answer within {limits.seconds + earned:.0f} s")
+            raise TimeoutError(f"no whole answer within {limits.seconds + earned:.3g} s")
         return min(left, limits.silence_seconds)
 
     def spend(self, size: int) -> None:
@@ -78,7 +78,7 @@ class _Budget:
 
 
 class _BoundReader(io.RawIOBase):
-    """What a connection sends, as long as the budget lasts."""
+    """Bytes that a connection sends, as long as the budget lasts."""
 
     def __init__(self, connection: socket.socket, budget: _Budget) -> None:
         self._connection, self._budget = connection, budget
@@ -88,7 +88,7 @@ class _BoundReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:  # any buffer, there
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any buffer, there
         self._connection.settimeout(self._budget.measure_wait())
         size = self._source.readinto(buffer) or 0
         self._budget.spend(size)
@@ -131,10 +131,10 @@ class _HttpHandler(urllib.request.HTTPHandler):
         self._budget = budget
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._connect, req)
+        return self.do_open(self._connect, req)  # type: ignore[arg-type]  # with a host and a time
 
-    def _connect(self, host: str, **options: Any) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection(host, **options)
+    def _connect(self, host: str, timeout: float) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(host, timeout=timeout)
         _bind(connection, self._budget)
         return connection
 
@@ -146,10 +146,10 @@ class _HttpsHandler(urllib.request.HTTPSHandler):
         self._budget = budget
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._connect, req)
+        return self.do_open(self._connect, req)  # type: ignore[arg-type]  # with a host and a time
 
-    def _connect(self, host: str, **options: Any) -> http.client.HTTPSConnection:
-        connection = http.client.HTTPSConnection(host, context=self._trust, **options)
+    def _connect(self, host: str, timeout: float) -> http.client.HTTPSConnection:
+        connection = http.client.HTTPSConnection(host, context=self._trust, timeout=timeout)
         _bind(connection, self._budget)
         return connection
 

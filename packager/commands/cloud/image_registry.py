@@ -174,7 +174,7 @@ class ImageRegistry:
     def _open(
         self, path: str, accept: str, limits: RequestLimits | None = None
     ) -> Iterator[IO[bytes]]:
-        """What fails in the block is the block's own. Raises CloudError."""
+        """Open it; what fails in the block is the block's own. Raises CloudError."""
         with ExitStack() as stack:
             try:
                 answer = stack.enter_context(self._client.open(path, accept, limits=limits))
