@@ -67,6 +67,7 @@ class _Watched:
 
     def __init__(self, inner: predictor.Predictor, drift: Drift | None) -> None:
         self._inner, self._drift = inner, drift
+        self.row_library = getattr(inner, "row_library", None)
         self.raised = False
         self.seconds = 0.0
 

@@ -48,6 +48,7 @@ class OneAtATime:
 
     def __init__(self, inner: predictor.Predictor) -> None:
         self._inner, self._lock = inner, Lock()
+        self.row_library = getattr(inner, "row_library", None)
         self._seen = local()
 
     def predict(self, data: Any, params: dict[str, object] | None) -> Any:

@@ -38,6 +38,14 @@ class Column(ctypes.Structure):
     )
 
 
+_READER: Final = (
+    *(ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64),
+    *(ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(Column), ctypes.c_int64),
+    ctypes.POINTER(ctypes.c_int64),
+)
+"""Of `read_rows` (packager/engines/machine_code/row_reader.py)."""
+
+
 class Entry:
     """The library's one function, and what it says of itself.
 
@@ -51,6 +59,11 @@ class Entry:
         self._answer = library.answer
         self._answer.restype = ctypes.c_int64
         self._answer.argtypes = [ctypes.c_int64, ctypes.POINTER(Column), ctypes.c_void_p]
+        # a library of before has none
+        self._reader = getattr(library, "read_rows", None)
+        if self._reader is not None:
+            self._reader.restype = ctypes.c_int64
+            self._reader.argtypes = _READER
         self.written, self.width, count, self.columns = _read_layout(library)
         labels = options.get("labels")
         if count != len(labels or ()):
@@ -72,6 +85,30 @@ class Entry:
             msg = f"the model refuses a value of row {found}"
             raise ValueError(msg)
 
+    @property
+    def reads(self) -> bool:
+        """True where it reads rows of JSON too."""
+        return self._reader is not None
+
+    def read_rows(
+        self,
+        body: bytes,
+        place: tuple[int, int],
+        kinds: Sequence[int],
+        columns: Sequence[Column],
+        most: int,
+    ) -> int | None:
+        """Read rows between two places of a body into buffers for `most` rows: how many there are.
+
+        A column's address has its count of numbers in place of what is missing. None for whatever
+        is not plainly rows of these kinds of columns.
+        """
+        width, rows = len(columns), ctypes.c_int64()
+        told = (ctypes.c_int64 * width)(*kinds)
+        given = body, len(body), place[0], width, told, (Column * width)(*columns), most
+        end = self._reader and self._reader(*given, ctypes.byref(rows))
+        return rows.value if end == place[1] else None
+
     def check_columns(self, handed: Sequence[str], lengths: Sequence[int]) -> None:
         """Raises ValueError for other columns than it reads: of these it would read beyond."""
         if list(handed) != self.columns or len(set(lengths)) != 1:
@@ -80,6 +117,11 @@ class Entry:
                 "deploy the artifact whole, as it was built"
             )
             raise ValueError(msg)
+
+
+def find_address(values: bytearray) -> int:
+    """The address of its bytes, which holds for as long as it is there and as long as it is."""
+    return ctypes.addressof((ctypes.c_char * len(values)).from_buffer(values))
 
 
 def _read_layout(library: ctypes.CDLL) -> tuple[str, int, int, list[str]]:

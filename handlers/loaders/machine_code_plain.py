@@ -11,7 +11,7 @@ from array import array as buffer
 from collections.abc import Mapping
 from itertools import accumulate
 
-from handlers.loaders._libraries import NAN, NONE, Column, Entry
+from handlers.loaders._libraries import NAN, NONE, Column, Entry, find_address
 from handlers.scoring.schema import np
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from handlers.manifest import Folder, Manifest
 
     Array = npt.NDArray[Any]
-    Buffers = list[buffer[Any]]
+    Buffers = list[Any]
     Options = Mapping[str, Any]
 else:
     Array = Buffers = Options = object
@@ -58,6 +58,13 @@ class PlainLibrary:
         self._names: list[str] | None = options.get("names")
         self._refuses_none = bool(options.get("empty"))
 
+    @property
+    def row_library(self) -> Entry | None:
+        """The library where it reads requests too."""
+        # what stands for a missing word could be sent as one, if it were a text like others
+        is_apart = self._missing is None or min(self._missing, default=" ") < " "
+        return self._entry if self._entry.reads and is_apart else None
+
     def predict(self, data: Mapping[str, Array], params: dict[str, object] | None) -> object:  # noqa: ARG002 - as sklearn
         """An array; of a model that answers with a table its rows as records.
 
@@ -90,6 +97,10 @@ class PlainLibrary:
 
     def _make_column(self, column: Array, dtype: str, code: str | None, held: Buffers) -> Column:
         """Make buffers of a column, which are `held`, and say where they are."""
+        parts = getattr(column, "held", None)
+        if parts is not None and column.dtype.name == dtype:
+            held.append(parts)
+            return Column(*map(_find_place, parts))
         if code is None:
             return self._make_text(column.tolist(), held)
         values = getattr(column, "cells", None)
@@ -124,6 +135,10 @@ class PlainLibrary:
         if self._missing is None or not null:
             raise ValueError("the model refuses a value that is no text")
         return self._missing
+
+
+def _find_place(part: buffer[int] | bytearray) -> int:
+    return find_address(part) if isinstance(part, bytearray) else part.buffer_info()[0]
 
 
 def load(manifest: Manifest, folder: Folder) -> PlainLibrary:

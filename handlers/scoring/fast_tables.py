@@ -37,7 +37,7 @@ _BODIES = [{"dataframe_split"}, {"dataframe_split", "params"}, {"inputs"}, {"inp
 _PIECE_BYTES = 128 * 1024
 REFUSALS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """Of a parser: what is not JSON, no number, or one that is beyond a float or 64 bits."""
-_CELLS = "<cells>"
+CELLS = "<cells>"
 """Stands for the rows while what is around them is decoded."""
 
 
@@ -124,12 +124,12 @@ class Reader:
         another way) is put in their place: what is decoded around them says where they were.
         """
         begin, end = rows_of(body)
-        read = _find_around([body[:begin], body[end:]]) if begin < end else None
+        read = find_around([body[:begin], body[end:]]) if begin < end else None
         split = read and read.get("dataframe_split")
         if not isinstance(split, dict) or set(split) != {"columns", "data"}:
             return None
         columns = split["columns"]
-        if split["data"] != _CELLS or not _are_texts(columns):
+        if split["data"] != CELLS or not _are_texts(columns):
             return None
         rows = body[begin + 1 : end - 1]
         width = self._measure_rows(rows)
@@ -142,11 +142,11 @@ class Reader:
     def _inputs(self, body: bytes) -> tuple[dict[str, Any], Json] | None:
         """Read `inputs` that is an object of lists, each cut out as the rows of `_split` are."""
         around, lists = lists_of(body)
-        read = _find_around(around) if lists else None
+        read = find_around(around) if lists else None
         inputs = read and read.get("inputs")
         if not isinstance(inputs, dict) or len(inputs) != len(lists):
             return None  # a name given twice, or lists elsewhere
-        if any(value != _CELLS for value in inputs.values()):
+        if any(value != CELLS for value in inputs.values()):
             return None
         columns: dict[str, Array] = {}
         for name, cells in zip(inputs, lists):
@@ -233,9 +233,9 @@ def _are_texts(names: object) -> bool:
     return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
-def _find_around(parts: list[bytes]) -> dict[str, object] | None:
-    """A body of MLflow's in which `_CELLS` stands between the parts, and nowhere else."""
-    token = f'"{_CELLS}"'.encode()
+def find_around(parts: list[bytes]) -> dict[str, object] | None:
+    """A body of MLflow's in which `CELLS` stands between the parts, and nowhere else."""
+    token = f'"{CELLS}"'.encode()
     if any(b"\\" in part or token in part for part in parts):
         return None
     try:

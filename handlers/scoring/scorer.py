@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from handlers.scoring.fast_tables import Reader
+    from handlers.scoring.plain.rows import RowReader
 
 _LOG = logging.getLogger(__name__)
+_ROW_BYTES = 2048
+"""From here on a library's own reading of rows is looked for."""
 _REFUSED = "Failed to predict data. \n"
 """How the text of what the model itself refuses begins; MLflow has the data in it."""
 
@@ -168,8 +171,23 @@ class Scorer:
             return request_parsing.parse_csv_body(body, self._model, self._reader)
         if media_type == request_parsing.PARQUET:
             return request_parsing.parse_parquet_body(body, self._model)
+        if len(body) >= _ROW_BYTES and self._row_reader is not None:
+            found = self._row_reader.json(body)
+            if found is not None:
+                return request_parsing.Request(*found)
         large = len(body) >= fast_json.LARGE_BYTES
         return request_parsing.parse_json_body(body, self._model, self._reader if large else None)
+
+    @cached_property
+    def _row_reader(self) -> RowReader | None:
+        """None where the model's library reads no rows, or messages would quote what was sent."""
+        library = getattr(self._predictor, "row_library", None) if PLAIN else None
+        inputs, model = self._model.inputs, self._model
+        if library is None or inputs is None or model.untyped or model.keeps_unknown:
+            return None
+        from handlers.scoring.plain.rows import RowReader
+
+        return RowReader(inputs, library)
 
     @cached_property
     def _reader(self) -> Reader:

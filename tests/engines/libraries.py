@@ -42,6 +42,10 @@ def find_compiler() -> list[str]:
 
 
 COMPILER: Final = find_compiler()
+_NO_MODEL: Final = """
+const int64_t layout[] = {1, 1, 1, 0, 1, 1};
+int64_t answer(int64_t rows, const void *columns, void *out) { return -1; }
+"""
 NO_COMPILER: Final = "neither cc nor ziglang is installed here"
 
 
@@ -60,6 +64,21 @@ def compile_form(folder: Path) -> Path:
         [*command, "-Wall", "-Werror", "-o", "model.so", "model.c", "-lm"], cwd=folder, check=True
     )
     return folder / "model.so"
+
+
+def compile_reader(folder: Path, before: str = "") -> Path:
+    """The part of a library that reads rows, by itself; C may stand `before` it."""
+    # the modules of the build's side need a newer Python than models may have
+    from packager.engines.machine_code.row_reader import ROW_READER
+
+    parts = ["math", "stdint", "stdlib", "string"]
+    included = "".join(f"#include <{each}.h>\n" for each in parts)
+    (folder / "reader.c").write_text(f"{included}{before}{ROW_READER}{_NO_MODEL}", encoding="ascii")
+    command = [*COMPILER, "-shared", "-fPIC", "-O1", "-ffp-contract=off", "-std=gnu11"]
+    subprocess.run(
+        [*command, "-Wall", "-Werror", "-o", "reader.so", "reader.c", "-lm"], cwd=folder, check=True
+    )
+    return folder / "reader.so"
 
 
 def write_c(folder: str | Path) -> None:

@@ -24,6 +24,7 @@ from packager.engines.machine_code.operations import (
     votes,
 )
 from packager.engines.machine_code.operations.interface import C_TYPES, Operation, block
+from packager.engines.machine_code.row_reader import ROW_READER
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     **columns.OPERATIONS,
@@ -141,6 +142,7 @@ def _write_lines(form: Form) -> Iterator[str]:
     inner = [step for step in form.steps if step.operation != "input"]
     for step in inner:
         yield from _write_step(step)
+    yield ROW_READER
     yield _write_layout(form)
     yield _ENTRY.rstrip("\n")
     for step in form.steps:
