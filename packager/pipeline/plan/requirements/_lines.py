@@ -44,6 +44,8 @@ _GARBLED: Final = re.compile(
     r"([A-Za-z0-9][\w.-]{0,200})\s*(?:\[[^\[\]]{0,200}\]\s*)?(?:===?|~=?|\^|[<>]=?|=[<>]|!=)\s*[^\s=].*"
 )
 """A name, and a version in a form that Python's index has never had, or has no more."""
+_ARCHIVE: Final = re.compile(r"(?:-\d[\w.!+-]{0,100})?\.(?:tar\.gz|zip|tar\.bz2|tgz|tar\.xz)$")
+"""What follows the name of a source archive: its version, and the kind."""
 _NO_WHEEL: Final = "no wheel answers it"
 _MACHINES: Final[Mapping[Architecture, str]] = {"x86_64": "x86_64", "arm64": "aarch64"}
 _MINORS: Final = tuple(f"3.{minor}" for minor in range(8, 16))
@@ -310,7 +312,7 @@ def name_line(line: str) -> str:
     if "://" not in address and _refusals.REPOSITORY.match(address):
         bare = address.partition("@")[2]
     last = re.split(r"[\\/]", re.split(r"[#;@]", bare)[0].strip().rstrip("\\/"))[-1]
-    stem = last.removesuffix(".git").partition("[")[0]
+    stem = _ARCHIVE.sub("", last.removesuffix(".git").partition("[")[0])
     return canonicalize_name(stem) if re.fullmatch(r"\w[\w.-]*", stem) else ""
 
 

@@ -24,6 +24,10 @@ _SECURE_COPY: Final = re.compile(r"(?:git|hg)@(?!\S*://)", re.IGNORECASE)
 """USER@HOST:PATH, which also reads as NAME @ PATH."""
 _CONDA: Final = re.compile(r"([\w.-]+)\s*=\s*([\w.]+)(?:=\w*)?")
 _PATH: Final = re.compile(r"file:|\.{1,2}(?:[\\/]|$)|/|~|\\\\|[A-Za-z]:[\\/]", re.IGNORECASE)
+_BELOW: Final = re.compile(
+    r"\.{1,2}\[|[\w.-]+[\\/](?!.*\.whl$)[^\s:@;]*$|[\w.-]+\.(?:tar\.(?:gz|bz2|xz)|tgz|zip)$"
+)
+"""A folder below the author's own, or an archive there, without a mark of a path before it."""
 _NAMED: Final = re.compile(r"\s*([\w.-]+)\s*(?:\[[^\]]*\])?\s*@\s*(\S+)")
 _SOURCE: Final = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _PLACEHOLDER: Final = re.compile(r"[${}]")
@@ -105,7 +109,9 @@ def _explain_address(name: str, address: str, *, trusted: bool) -> str | None:
 
 def is_path(name: str, address: str) -> bool:
     """Tell whether an address is a folder or file, which the resolver would build."""
-    return bool(_PATH.match(address)) or (bool(name) and "://" not in address)
+    if name:
+        return "://" not in address or bool(_PATH.match(address))
+    return bool(_PATH.match(address) or _BELOW.match(address))
 
 
 def is_unfetched(address: str) -> bool:

@@ -29,7 +29,7 @@ USED = (
     *("numpy==1.26.4", "numpy", "NumPy == 1.26.4", "numpy~=1.26.0", "numpy===1.26.4"),
     *("uvicorn[standard]==0.35.0", "zope.interface==7.0", "numpy>=1,<2", "torch==2.1.0+cpu"),
     *("own @ https://example.com/own-1.0-py3-none-any.whl", "code/own-1.0-py3-none-any.whl"),
-    *("scikit_learn==1.5.2", "libgcc-ng==1.0"),
+    *("scikit_learn==1.5.2", "libgcc-ng==1.0", "libs/own-1.0-py3-none-any.whl"),
 )
 READ = (
     ("numpy=1.26.4", "numpy==1.26.4"),
@@ -72,6 +72,8 @@ LEFT_OUT = (
     *("churn @ file:///C:/Users/me/churn", "C:\\Users\\me\\churn", "./churn", "../churn", "."),
     *("churn @ git+https://example.com/me/churn.git", "git+ssh://example.com/me/churn.git"),
     *("churn[all] @ file:///home/me/churn", "~/churn", "/home/me/churn"),
+    *("churn/", "libs/churn", "libs\\churn", "libs/churn[dev]", ".[dev]", "..[dev]"),
+    *("churn.zip", "churn-1.0.tar.gz", "libs/churn-1.0.tar.gz"),
     *("churn @ code/churn", "churn@churn", "git@example.com:me/churn.git"),
     *("churn @ code/churn-1.0-py3-none-any.whl#sha256=0",),
     *("numpy @ file:///croot/numpy_and_numpy_base_1682520569166/work",),
@@ -215,6 +217,10 @@ def test_a_line_that_is_left_out_is_shown_without_its_password(line: str) -> Non
         ("-e C:\\Users\\me\\churn", "churn"),
         ("churn[all] @ file:///home/me/other", "churn"),
         ("./packages/churn[all]", "churn"),
+        ("packages/churn/", "churn"),
+        ("dist/churn-model-1.0.post1.tar.gz", "churn-model"),
+        ("https://example.com/churn-0.1.0-rc1.zip#sha256=0a", "churn"),
+        ("churn.tgz", "churn"),
         ("-e .", ""),
     ],
 )
