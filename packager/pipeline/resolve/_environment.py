@@ -20,6 +20,8 @@ from packager.pipeline.resolve._requirements_file import (
 from packager.types import Requirements
 
 _PYTHON: Final = re.compile(r"\d+\.\d+(?:\.\d+)?")
+_YAMLS_310: Final = 3.1
+_INCLUDES: Final = re.compile(r"\s*(?:-r|--requirement)[\s=]*requirements\.txt\s*")
 _CONDA_PYTHON: Final = re.compile(r"(?:[\w./-]+::)?python\s*(?:<=|==|=|\s)\s*(\d+\.\d+(?:\.\d+)?)")
 _CONDA_BUILD: Final = re.compile(r"(?:[\w./-]+::)?(?:python|pip|setuptools|wheel)(?![\w.-])")
 
@@ -40,6 +42,7 @@ def read(root: Path, pyfunc: Mapping[str, object], *, trust_index: bool = False)
     Raises ModelFormatError for a file that cannot be read, and for every line that is refused.
 
     requirements.txt first, else python_env.yaml's dependencies, else the pip part of conda.yaml.
+    Where requirements.txt is missing, python_env.yaml's line that includes it gives way to that.
     `trust_index` heeds the indexes that the model names and this machine's user does not.
     """
     python_env = _yaml(root / "python_env.yaml")
@@ -50,7 +53,7 @@ def read(root: Path, pyfunc: Mapping[str, object], *, trust_index: bool = False)
     if (root / "requirements.txt").is_file():
         source = "requirements.txt"
         read_file(found, root / source)
-    elif lines := [line for line in in_python_env if isinstance(line, str)]:
+    elif lines := _list_own_lines(in_python_env, is_listed=_has_pip_part(in_conda)):
         source = "python_env.yaml"
         read_lines(found, lines, root)
     else:
@@ -91,13 +94,34 @@ def _python(
         for line in dependencies
         if isinstance(line, str) and (match := _CONDA_PYTHON.match(line))
     )
-    declared = (str(python_env.get("python", "")), *in_conda, str(pyfunc.get("python_version", "")))
+    declared = (
+        _read_number(python_env.get("python", "")),
+        *in_conda,
+        _read_number(pyfunc.get("python_version", "")),
+    )
     versions = [match.group() for text in declared if (match := _PYTHON.match(text))]
     if not versions:
         return None
     first = ".".join(versions[0].split(".")[:2])
     same = [version for version in versions if ".".join(version.split(".")[:2]) == first]
     return next((version for version in same if version.count(".") == 2), first)
+
+
+def _read_number(value: object) -> str:
+    """A version; 3.10 without quotes is the number 3.1 to YAML, and no model is of Python 3.1."""
+    return "3.10" if isinstance(value, float) and value == _YAMLS_310 else str(value)
+
+
+def _list_own_lines(dependencies: Sequence[object], *, is_listed: bool) -> list[str]:
+    """Lines of python_env.yaml, without the missing file where conda.yaml lists what was in it."""
+    lines = [line for line in dependencies if isinstance(line, str)]
+    return [line for line in lines if not (is_listed and _INCLUDES.fullmatch(line))]
+
+
+def _has_pip_part(dependencies: Sequence[object]) -> bool:
+    """Tell whether conda.yaml lists pip's packages itself, and not by the file that is missing."""
+    parts = [entry.get("pip") or () for entry in dependencies if isinstance(entry, dict)]
+    return any(not _INCLUDES.fullmatch(str(line)) for part in parts for line in part)
 
 
 def _yaml(path: Path) -> Mapping[str, object]:

@@ -227,6 +227,8 @@ def test_a_packed_environment_stays_out(tmp_path: Path) -> None:
         ({"python_env__yaml": "python: 3.11.7"}, "3.11.7"),
         ({"python_env__yaml": "python: '3.12'"}, "3.12.1"),
         ({"python_env__yaml": "python: '3.11'"}, "3.11"),
+        ({"python_env__yaml": "python: 3.11"}, "3.11"),
+        ({"python_env__yaml": "python: 3.10"}, "3.10"),
         ({"conda__yaml": "dependencies: [python=3.10.4, pip]"}, "3.10.4"),
         ({"conda__yaml": "dependencies: ['python==3.10.4']"}, "3.10.4"),
     ],
@@ -273,6 +275,24 @@ def test_conda_s_pip_part_stands_in_for_requirements(tmp_path: Path) -> None:
     assert model.requirements.lines == ("mlflow", "numpy==2.0")
     assert model.requirements.source == "conda.yaml"
     assert model.requirements.conda == ("graphviz=2",)
+
+
+@pytest.mark.parametrize("line", ["-r requirements.txt", "--requirement=requirements.txt"])
+def test_conda_s_pip_part_stands_in_for_a_file_that_is_missing(line: str, tmp_path: Path) -> None:
+    conda = "dependencies: [python=3.12.1, {pip: [mlflow, 'numpy==2.0']}]"
+    python_env = f"python: 3.12.1\ndependencies: ['{line}']"
+    model = _resolve(_folder(tmp_path, conda__yaml=conda, python_env__yaml=python_env), tmp_path)
+    assert model.requirements.lines == ("mlflow", "numpy==2.0")
+    assert model.requirements.source == "conda.yaml"
+
+
+@pytest.mark.parametrize(
+    "conda", ["{}", "dependencies: [python=3.12.1, {pip: ['-r requirements.txt']}]"]
+)
+def test_a_file_that_is_missing_is_said_where_nothing_stands_in(conda: str, tmp_path: Path) -> None:
+    python_env = "python: 3.12.1\ndependencies: ['-r requirements.txt']"
+    with pytest.raises(ModelFormatError, match=r"requirements\.txt is included and is not in"):
+        _resolve(_folder(tmp_path, conda__yaml=conda, python_env__yaml=python_env), tmp_path)
 
 
 @pytest.mark.parametrize(
