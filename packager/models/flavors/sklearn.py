@@ -13,6 +13,14 @@ from packager.errors import ModelFormatError
 from packager.models.flavors import _look, _spec
 from packager.types import Flavor, Frame, LoaderSpec, ResolvedModel, Tier
 
+_METHODS: Final = (
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "predict_joint_log_proba",
+    "score",
+)
+"""What the wrapper of MLflow 3 has; that of earlier ones was the estimator itself."""
 FORMATS: Final = ("skops", "pickle", "cloudpickle")
 
 
@@ -44,9 +52,21 @@ def _file(model: ResolvedModel) -> str:
     return _look.need_file(model, named, "pickled_model")
 
 
+def _read_method(model: ResolvedModel) -> str:
+    """Raises ModelFormatError for a method that MLflow logs, and then does not load."""
+    name = str(model.pyfunc.get("predict_fn") or "predict")
+    if name in _METHODS or not (model.mlflow_version or "").startswith("3."):
+        return name
+    raise ModelFormatError(
+        f"MLmodel's predict_fn is {name!r}, with which MLflow does not load a scikit-learn model. "
+        f"Log the model again with pyfunc_predict_fn as one of {', '.join(_METHODS[:-1])}, or "
+        f"with a PythonModel whose predict calls {name}."
+    )
+
+
 def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
     conf = model.flavors["sklearn"]
-    file, form = _file(model), serialization(conf, "pickle")
+    file, form, method = _file(model), serialization(conf, "pickle"), _read_method(model)
     unpickled = () if form == "skops" else (file,)
     if tier is Tier.SKINNY:
         package = ("skops",) if form == "skops" else ()
@@ -59,7 +79,7 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         requires = (*requires, "cloudpickle")
     drops = () if form == "skops" else ("skops",)
     options = estimator_options(model, conf, file, form)
-    options["predict_fn"] = str(model.pyfunc.get("predict_fn") or "predict")
+    options["predict_fn"] = method
     return LoaderSpec(
         loader="sklearn",
         options=options,

@@ -64,6 +64,9 @@ def _find_faults(part: str, specs: Sequence[Mapping[str, object]]) -> Iterator[s
         place = _name_place(part, number, spec.get("name"))
         if not isinstance(spec.get("name"), str | int | None):
             yield f"{place}: its name is {_show(spec['name'])}, and not a text"
+        if part == "inputs" and spec.get("name") == "" and spec.get("required", True):
+            # to MLflow it is then called by its position, which no request names
+            yield f"{place}: its name is empty, and MLflow refuses every request; name the column"
         if spec.get("type") == _TENSOR:
             yield from _find_tensor_faults(spec, place)
         else:

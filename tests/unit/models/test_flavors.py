@@ -274,6 +274,19 @@ def test_predict_fn_is_the_model_s() -> None:
     assert (options["predict_fn"], options["format"]) == ("predict_proba", "cloudpickle")
 
 
+@pytest.mark.parametrize("tier", [Tier.NATIVE, Tier.SKINNY])
+def test_a_method_that_mlflow_does_not_load_is_refused(tier: Tier) -> None:
+    found = model("sklearn_cloudpickle_proba")
+    conf = {**found.pyfunc, "predict_fn": "transform"}
+    strange = replace(found, flavors={**found.flavors, "python_function": conf})
+    with pytest.raises(
+        ModelFormatError, match="pyfunc_predict_fn as one of predict, predict_proba"
+    ):
+        FLAVORS["sklearn"].read(strange, tier, Frame.PANDAS)
+    earlier = replace(strange, mlflow_version="2.9.2")
+    FLAVORS["sklearn"].read(earlier, tier, Frame.PANDAS)
+
+
 def test_unknown_flavor_is_packaged_by_the_last_tier_and_says_so() -> None:
     found = model("sklearn_skops")
     conf = {**found.pyfunc, "loader_module": "mlflow.paddle"}

@@ -25,6 +25,11 @@ PARAM: dict[str, Any] = {"name": "p", "type": "double", "default": 1.0, "shape":
         ("inputs", SCALARS),
         ("inputs", [{"type": "double"}, {"type": "double"}]),
         ("inputs", [{"type": "double", "name": 5}]),
+        (
+            "inputs",
+            [{"type": "double", "name": "x"}, {"type": "long", "name": "", "required": False}],
+        ),
+        ("outputs", [{"type": "double", "name": ""}]),
         ("inputs", [TENSOR]),
         ("inputs", []),
         ("inputs", [{"type": "any", "name": "x"}, {"type": "sparkml_vector", "name": "v"}]),
@@ -50,6 +55,7 @@ def test_specs_of_mlflow_s_pass(part: str, specs: list[dict[str, Any]]) -> None:
         ("inputs", {"type": {"a": 1}}, "inputs[0]: `type` is {'a': 1}, and not one of MLflow's"),
         ("inputs", {"type": "duble"}, "`type` is 'duble', and not one of MLflow's (boolean,"),
         ("inputs", {"name": "x"}, "`type` is missing"),
+        ("inputs", {"type": "double", "name": ""}, "inputs[0] '': its name is empty, and MLflow"),
         ("inputs", {"type": "double", "name": ["x"]}, "its name is ['x'], and not a text"),
         (
             "inputs",
