@@ -126,7 +126,7 @@ def _compile(drawn: Drawn, seed: int, folder: Path, found: Outcome) -> Asked | N
         atol=1e-6,
         seed=0,
     )
-    proof = prove(case, library)
+    proof = prove(case, library, case.list_replay_rows())
     if "refused" in proof:
         found.state, found.why = "not proven", "; ".join(proof["refused"])[:900]
         return None

@@ -6,10 +6,10 @@ in `packager.types.Engine`, and a line in COMPILERS.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from packager.engines import _machine_code, _onnx
 from packager.engines._known_classes import find_summed, list_unread
@@ -19,6 +19,7 @@ from packager.types import (
     Engine,
     EngineOptions,
     Frame,
+    Json,
     LoaderSpec,
     ResolvedModel,
     Target,
@@ -38,6 +39,9 @@ __all__ = [
     "list_unread",
     "why_not",
 ]
+
+
+TellRows: TypeAlias = Callable[[Sequence[Mapping[str, Json]]], None]
 
 
 class Compiler(Protocol):
@@ -67,10 +71,11 @@ class Compiler(Protocol):
     ) -> tuple[tuple[Frame, LoaderSpec], ...]:
         """Frames in which what is compiled can be asked, and their loaders: the lightest first."""
 
-    def compile_model(self, plan: BuildPlan, work: Path) -> BuildPlan:
+    def compile_model(self, plan: BuildPlan, work: Path, tell_rows: TellRows, /) -> BuildPlan:
         """The same plan with what the engine compiles in place of the model, proven row by row.
 
-        Raises VerificationError with a finding of the check `engine` where nothing is proven.
+        `tell_rows` may be told the rows of `Compiled.adversarial` before they are proven. Raises
+        VerificationError with a finding of the check `engine` where nothing is proven.
         """
 
 
@@ -119,9 +124,14 @@ def list_loaders(
     return COMPILERS[engine].list_loaders(model, request, target)
 
 
-def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
+def _tell_nobody(_rows: Sequence[Mapping[str, Json]]) -> None:
+    pass
+
+
+def compile_model(plan: BuildPlan, work: Path, tell_rows: TellRows = _tell_nobody) -> BuildPlan:
     """The same plan with what its engine compiles in place of the model, proven row by row.
 
+    `tell_rows` may be told rows that the artifact will be asked, while they are still proven.
     Raises VerificationError with a finding of the check `engine` where nothing is proven.
     """
-    return COMPILERS[plan.engine].compile_model(plan, work)
+    return COMPILERS[plan.engine].compile_model(plan, work, tell_rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from packager.engines.machine_code.form import Form, FormError, read_form
 from packager.engines.machine_code.generator import generate_c
 from packager.environments import virtual_environments
 from packager.errors import SandboxError, ToolError, VerificationError
+from packager.models.registered_model import WaitingRun
 from packager.system.sandbox import check_plain, read_result
 from packager.system.scratch import make_scratch
 from packager.targets.lambda_emulator.parts import host_architecture
@@ -56,6 +57,12 @@ _HINT_COMPILER: Final = (
 _ENGINE: Final = "machine_code"
 """The folder with the worker."""
 _FORM: Final = ("form.json", "constants.bin")
+_READ: Final = "read"
+_ROWS: Final = "rows.json"
+_QUESTION: Final = "asked.json"
+_TOLD: Final = "told"
+_COMPARE: Final = "compare"
+_LIBRARY: Final = "model.so"
 _RESULT: Final = "result.json"
 _SCALARS: Final = frozenset({"boolean", "integer", "long", "float", "double", "string"})
 """Types of columns and parameters that are read without numpy."""
@@ -110,23 +117,32 @@ def _explain_numpy(model: ResolvedModel, request: BuildRequest, target: Target) 
     return ""
 
 
-def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
+def compile_model(
+    plan: BuildPlan, work: Path, tell_rows: Callable[[Sequence[Mapping[str, Json]]], None]
+) -> BuildPlan:
     """The same plan with a library in place of the model, proven row by row where both load.
 
-    Raises VerificationError with a finding of the check `engine` where an operation is missing,
-    the compiler fails, or a row is answered otherwise.
+    `tell_rows` is told those of `adversarial` before they are proven. Raises VerificationError with
+    a finding of the check `engine` where an operation is missing, the compiler fails, or a row is
+    answered otherwise.
     """
     _LOG.info("Compiling to machine code")
-    engine = plan.request.engine
-    form = _extract(plan, work / "form")
-    if engine.kind is None and not (form.exact or engine.is_tolerant):
-        raise _worker_call.refuse_model(FORM, [_INEXACT], _HINT_INEXACT)
+    engine, read = plan.request.engine, work / "read"
     here, there = host_architecture(), plan.request.target.architecture
-    if here is None:
-        raise _refuse("it is proven on x86_64 or arm64, and this machine is neither")
-    libraries = _compile_form(plan, form, work, {here, there})
-    _LOG.info("Comparing the library with the registered model")
-    result = _prove(plan, libraries[here], work / "compiled")
+    with make_scratch("asked") as given, _reading(plan, read, given) as worker:
+        form = _take_form(worker, read)
+        if engine.kind is None and not (form.exact or engine.is_tolerant):
+            raise _worker_call.refuse_model(FORM, [_INEXACT], _HINT_INEXACT)
+        if here is None:
+            raise _refuse("it is proven on x86_64 or arm64, and this machine is neither")
+        libraries = _compile_form(plan, form, work, {here, there})
+        _LOG.info("Comparing the library with the registered model")
+        shutil.copy(libraries[here], given / _LIBRARY)
+        worker.tell(_COMPARE)
+        if worker.wait_for(read / _ROWS):
+            tell_rows(_read_rows(read))
+        _join(worker)
+    result = _read_proof(read)
     folder = work / "library"
     folder.mkdir()
     shutil.move(libraries[there], folder / "model.so")
@@ -139,11 +155,35 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
     return replace(plan, loader=replace(plan.loader, options=result["options"]), compiled=made)
 
 
-def _extract(plan: BuildPlan, out: Path) -> Form:
-    """Read what the confined worker wrote as a stranger's: plain files, with every check."""
+def _reading(plan: BuildPlan, out: Path, given: Path) -> WaitingRun:
+    """Start the worker: it reads the model, and holds the library to it once that is in `given`."""
     out.mkdir(parents=True)
-    _run_worker(plan, out, ())
-    if (out / _RESULT).exists():
+    request = plan.request
+    wanted = _worker_call.make_question(
+        plan.model, _worker_call.ROWS, request.proof.seed, *request.engine.tolerance
+    )
+    wanted["inexact"] = request.engine.kind is not None or request.engine.is_tolerant
+    (given / _QUESTION).write_text(json.dumps(wanted), encoding="utf-8")
+
+    def run() -> None:
+        interpreter, _ = virtual_environments.interpreter_of(plan.model, plan.interpreter)
+        python = virtual_environments.of_model(plan.model, interpreter, plan.platform)
+        _worker_call.run_worker(
+            plan,
+            (python, interpreter),
+            _ENGINE,
+            (out, given / _QUESTION, given / _TOLD, given / _LIBRARY),
+            readable=(given,),
+            writable=out,
+        )
+
+    return WaitingRun(run, given / _TOLD, "engine")
+
+
+def _take_form(worker: WaitingRun, out: Path) -> Form:
+    """Read what the confined worker wrote as a stranger's: plain files, with every check."""
+    if not worker.wait_for(out / _READ):
+        _join(worker)
         raise _refuse(*_read_refusals(_read_result(out)))
     try:
         for name in _FORM:
@@ -181,22 +221,30 @@ def _compile_form(
         raise _worker_call.refuse_model(FORM, [why], _HINT_COMPILER) from error
 
 
-def _prove(plan: BuildPlan, library: Path, out: Path) -> Json:
+def _read_rows(out: Path) -> Sequence[Mapping[str, Json]]:
+    """Raises VerificationError for what a worker cannot have written."""
+    try:
+        found = json.loads(read_result(out / _ROWS))
+    except (ToolError, ValueError, RecursionError) as error:
+        raise _refuse(f"the worker left no rows: {error}") from error
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise _refuse("the worker left no rows")
+    return found
+
+
+def _read_proof(out: Path) -> Json:
     """Raises VerificationError with the first rows that differ."""
-    out.mkdir(parents=True)
-    request = plan.request
-    wanted = _worker_call.make_question(
-        plan.model, _worker_call.ROWS, request.proof.seed, *request.engine.tolerance
-    )
-    with make_scratch("asked") as given:
-        question = given / "asked.json"
-        question.write_text(json.dumps(wanted), encoding="utf-8")
-        shutil.copy(library, given / "model.so")
-        _run_worker(plan, out, (question, given / "model.so"), given)
     result = _read_result(out)
     if not all(isinstance(result.get(name), kind) for name, kind in _PROVEN.items()):
         raise _refuse(*_read_refusals(result))
     return result
+
+
+def _join(worker: WaitingRun) -> None:
+    try:
+        worker.join()
+    except ToolError as error:
+        raise _refuse(str(error)) from error
 
 
 def _read_tolerance(evidence: Json, most: tuple[float, float]) -> tuple[float, float]:
@@ -210,23 +258,6 @@ def _read_tolerance(evidence: Json, most: tuple[float, float]) -> tuple[float, f
         raise _refuse("the worker left no tolerance")
     relative, absolute = (min(each, limit) for each, limit in zip(found, most, strict=True))
     return relative, absolute
-
-
-def _run_worker(plan: BuildPlan, out: Path, arguments: tuple[Path, ...], *readable: Path) -> None:
-    """In the model's own environment, for a limited time."""
-    interpreter, _ = virtual_environments.interpreter_of(plan.model, plan.interpreter)
-    try:
-        python = virtual_environments.of_model(plan.model, interpreter, plan.platform)
-        _worker_call.run_worker(
-            plan,
-            (python, interpreter),
-            _ENGINE,
-            (out, *arguments),
-            readable=readable,
-            writable=out,
-        )
-    except ToolError as error:
-        raise _refuse(str(error)) from error
 
 
 def _read_result(out: Path) -> Json:

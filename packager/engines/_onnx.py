@@ -71,7 +71,7 @@ def list_loaders(
     return ((Frame.NUMPY, made),)
 
 
-def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
+def compile_model(plan: BuildPlan, work: Path, _tell_rows: object = None) -> BuildPlan:
     """The same plan with a graph in place of the model, proven row by row where both load.
 
     A model that is a graph already passes through.

@@ -24,7 +24,8 @@ _HANDS_ON: Final = frozenset({"pytorch", "xgboost"})
 
 https://github.com/mlflow/mlflow, `predict` of `_XGBModelWrapper` and `_PyTorchWrapper`
 """
-SECONDS: Final = 600
+SECONDS: Final = 1200
+"""Of a worker, the wait for the compiler among them."""
 ROWS: Final = 10_000
 _CELLS: Final = 2_000_000
 """Of a tensor's generated rows together."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from packager.environments import surroundings, virtual_environments
 from packager.system import process, sandbox
+from packager.types import BESIDE
 
 HOME: Final = Path("/home/author")
 """Of the program that loads the model; never a folder of this machine."""
 _MEMORY_SHARE: Final = 0.9
 _PROCESSES: Final = 16384
 _OPEN_FILES: Final = 65536
+_LOOK_SECONDS: Final = 0.02
+_END_SECONDS: Final = 60.0
+_KILLED_AGAIN_SECONDS: Final = 0.05
 
 
 def run(
@@ -90,3 +97,54 @@ def confine(
 def protections(*, network: bool) -> tuple[str, ...]:
     """List what holds on this machine while the model is asked, a sentence each."""
     return sandbox.describe(confine(readable=(), writable=(), network=network))
+
+
+class WaitingRun:
+    """A program that loads the model once, and then waits to be told the rest of its work.
+
+    `run` starts it and returns, or raises, when it has ended; it is called in a thread. The program
+    looks for the file `told`, which appears whole; an empty one has it end without more work.
+    """
+
+    def __init__(self, run: Callable[[], None], told: Path, name: str) -> None:
+        self._told = told
+        self._pool = ThreadPoolExecutor(1, f"{BESIDE}-{name}")
+        self._run = self._pool.submit(run)
+
+    def wait_for(self, path: Path) -> bool:
+        """Wait until the program has written `path`; False where it ended without."""
+        while True:
+            has_ended = self._run.done()
+            is_there = path.is_file() and not path.is_symlink()
+            if is_there or has_ended:
+                return is_there
+            time.sleep(_LOOK_SECONDS)
+
+    def tell(self, text: str) -> None:
+        """Tell it the rest of its work. Raises OSError where the disk is full."""
+        written = self._told.with_name(f".{self._told.name}")
+        written.write_text(text, encoding="utf-8")
+        written.rename(self._told)
+
+    def join(self) -> None:
+        """Wait for its end. Raises what `run` raised."""
+        self._run.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End it where it still waits; an interrupt ends it in the middle of its work."""
+        if not self._run.done():
+            self.tell("")
+        if kind is None or issubclass(kind, Exception):
+            wait([self._run], _END_SECONDS)
+        while not self._run.done():
+            process.kill_current()
+            wait([self._run], _KILLED_AGAIN_SECONDS)
+        self._pool.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import shutil
 import threading
@@ -36,7 +37,15 @@ from packager.pipeline.package import package
 from packager.pipeline.plan import check, check_provable, plan
 from packager.pipeline.resolve import resolve
 from packager.pipeline.slim import Begun, begin_slimming, has_same_tree, leaves_memory, slim
-from packager.pipeline.verify import ask_model, verify, work_ahead, work_for_later
+from packager.pipeline.verify import (
+    EarlyAnswers,
+    ask_model,
+    ask_rows_early,
+    asking_early,
+    verify,
+    work_ahead,
+    work_for_later,
+)
 from packager.system import atomic_output, cache, process
 from packager.targets.images.base_images import PinnedImage, pin_image
 from packager.types import (
@@ -190,7 +199,8 @@ def _build_planned(
     """Run the other four stages."""
     with _working_beside() as beside:
         beside(work_ahead, attempts[0])
-        attempt, verified = _first_proven(attempts, place, beside)
+        with _asking_early(attempts[0]) as early:
+            attempt, verified = _first_proven(attempts, place, beside, early)
     verified = take_proof(verified)
     verified = _judge_supply_chain(verified, attempt, answer_audit)
     _begin_stage(Stage.PACKAGE)
@@ -301,7 +311,10 @@ def _check_end(request: BuildRequest, model: ResolvedModel, attempts: Sequence[B
 
 
 def _first_proven(
-    attempts: Sequence[BuildPlan], place: atomic_output.Place, beside: _Beside
+    attempts: Sequence[BuildPlan],
+    place: atomic_output.Place,
+    beside: _Beside,
+    early: EarlyAnswers | None,
 ) -> tuple[BuildPlan, VerifiedBundle]:
     """The first attempt that every check passes; what the earlier ones failed on is kept.
 
@@ -318,8 +331,9 @@ def _first_proven(
         _begin_stage(Stage.ASK)
         try:
             if attempt.engine is not Engine.NATIVE:
-                attempt = compile_model(attempt, folder)
-            attempt, begun = _ask_beside_slimming(attempt, folder)
+                ask_early = functools.partial(ask_rows_early, early, attempt)
+                attempt = compile_model(attempt, folder, ask_early)
+            attempt, begun = _ask_beside_slimming(attempt, folder, early)
             beside(work_for_later, attempt)
             found = _proven(attempt, folder, begun)
         except UnprovenError as error:
@@ -370,20 +384,32 @@ def _first_blamed(failed: _Failed, place: atomic_output.Place) -> tuple[BuildPla
     raise _with_history(failed)
 
 
-def _ask_beside_slimming(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, Begun | None]:
+@contextlib.contextmanager
+def _asking_early(attempt: BuildPlan) -> Iterator[EarlyAnswers | None]:
+    """Yield what asks the model while it is compiled; None where both at once take much memory."""
+    if not leaves_memory(attempt):
+        yield None
+        return
+    with asking_early(attempt) as early:
+        yield early
+
+
+def _ask_beside_slimming(
+    attempt: BuildPlan, folder: Path, early: EarlyAnswers | None
+) -> tuple[BuildPlan, Begun | None]:
     """Ask the registered model, while a thread slims as far as no answer of it decides.
 
     The tree is None where the model is too large for both at once, or where the answers changed
     what is installed. Raises what asking raises, else what slimming raises.
     """
     if not leaves_memory(attempt):
-        return baseline.measure_baseline(_ask_model(attempt)), None
+        return baseline.measure_baseline(_ask_model(attempt, early)), None
     work, unwanted = _name_work(folder, 0), threading.Event()
     work.mkdir(parents=True)
     with ThreadPoolExecutor(1, f"{BESIDE}-slimming") as pool:
         beginning = pool.submit(begin_slimming, attempt, work, lambda: not unwanted.is_set())
         try:
-            asked = baseline.measure_baseline(_ask_model(attempt))
+            asked = baseline.measure_baseline(_ask_model(attempt, early))
             if not has_same_tree(attempt, asked):
                 unwanted.set()
             beginning.exception()  # waited for here: nothing writes once an interrupt has come
@@ -409,12 +435,12 @@ def _name_work(folder: Path, round_: int) -> Path:
     return folder / f"round-{round_}" / "slim"
 
 
-def _ask_model(attempt: BuildPlan) -> BuildPlan:
+def _ask_model(attempt: BuildPlan, early: EarlyAnswers | None) -> BuildPlan:
     """The attempt once its model was asked, with what declares entry points that its code asks for.
 
     Raises what `plan` and `ask_model` raise.
     """
-    asked = ask_model(attempt)
+    asked = ask_model(attempt, early)
     if asked.shipped is Shipped.DECLARED:
         return asked
     missed = tuple(sorted(asked.declaring.keys() & {*asked.unshipped}))

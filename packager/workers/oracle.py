@@ -1,6 +1,7 @@
 """Answer requests as MLflow's own server does, without its HTTP.
 
-    python oracle.py MODEL PROBES ANSWERS [--first] [--threads N] [--one-thread] [--seconds N]
+    python oracle.py MODEL PROBES ANSWERS [--first] [--rest FILE] [--threads N] [--one-thread]
+        [--seconds N]
 
 MODEL is its folder.
 
@@ -9,11 +10,13 @@ and mlflow is imported. PROBES has a JSON object a line: `body` (base64), `conte
 gets a line about the run, then one for each probe: `status`, `body` (text), `raised` (the class of
 the exception behind a refusal), `trace` where the system refused it something, and `again` where
 the model does not answer twice the same: what it answered when it was asked more often. With
---first the run ends with the first answer: what a start costs. With --threads onnxruntime sums on
-as many, where the model does not say on how many, instead of on all that the machine has; with
---one-thread everything that can be held to one thread is.
+--rest the run waits, once PROBES are answered, for a FILE of more of them, which appears whole: an
+empty one ends it. With --first the run ends with the first answer: what a start costs. With
+--threads onnxruntime sums on as many, where the model does not say on how many, instead of on all
+that the machine has; with --one-thread everything that can be held to one thread is.
 
-ANSWERS with `.at` after it says what the run is at: `load`, a request's number, `done`. Each has a
+ANSWERS with `.at` after it says what the run is at: `load`, a request's number, `rest` while it
+waits, `done`. Each has a
 limited time, a request the seconds given; after it the fault handler says where it hangs, and the
 run ends.
 
@@ -42,7 +45,8 @@ _FIRST, _LARGEST = 2, 2
 """Answers that tell whether a model answers twice the same: sums of many rows part more often."""
 _TIMES = 2
 """How often a request is asked again."""
-_LOAD_SECONDS, _REQUEST_SECONDS = 300, 120
+_LOAD_SECONDS, _REQUEST_SECONDS, _REST_SECONDS = 300, 120, 1800
+_LOOK_SECONDS = 0.02
 _TRACE = 4000
 _CLIENTS: dict[int, Any] = {}
 """The one server that a run opens, by its model."""
@@ -65,6 +69,9 @@ class Steps:
 
     def ask(self, number: int) -> None:
         self._begin(str(number), self._request_seconds)
+
+    def wait(self) -> None:
+        self._begin("rest", _REST_SECONDS)
 
     def end(self) -> None:
         faulthandler.cancel_dump_traceback_later()
@@ -292,6 +299,21 @@ def limit_threads(count: int) -> None:
     onnxruntime.InferenceSession = session
 
 
+def read_probes(path: Path) -> list[dict[str, Any]]:
+    """Read a probe a line; a blank line is none."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line]
+
+
+def wait_for(path: Path) -> list[dict[str, Any]]:
+    """Read probes once they are there; an empty file, nobody wants the answers, ends the run."""
+    while not path.exists():
+        time.sleep(_LOOK_SECONDS)
+    if not path.stat().st_size:
+        os._exit(0)
+    return read_probes(path)
+
+
 def _choose_backend(logged: Any) -> None:
     """Choose the author's backend of Keras: MLflow writes it down and leaves it to us."""
     if chosen := logged.flavors.get("keras", {}).get("keras_backend"):
@@ -308,7 +330,7 @@ def main(argv: list[str]) -> int:
         limits.limit_libraries()
     if "--threads" in argv:
         limit_threads(int(argv[argv.index("--threads") + 1]))
-    probes = [json.loads(line) for line in Path(asked).read_text(encoding="utf-8").splitlines()]
+    probes = read_probes(Path(asked))
 
     import mlflow
 
@@ -323,14 +345,22 @@ def main(argv: list[str]) -> int:
     schema = model.metadata.get_input_schema()
     # as scoring_server.init does, once the model is loaded
     os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"
-    answers, first_cpu_seconds = [], 0.0
-    for number, probe in enumerate(probes):
-        steps.ask(number)
-        answers.append(answer(probe, model, schema))
-        if number == 0:
-            first_cpu_seconds = time.process_time()
-            if "--first" in argv:
-                break
+    answers: list[dict[str, Any]] = []
+
+    def ask_all(asked: list[dict[str, Any]]) -> None:
+        for probe in asked:
+            steps.ask(len(answers))
+            answers.append(answer(probe, model, schema))
+
+    ask_all(probes[:1])
+    first_cpu_seconds = time.process_time()
+    if "--first" not in argv:
+        ask_all(probes[1:])
+    if "--rest" in argv:
+        steps.wait()
+        rest = wait_for(Path(argv[argv.index("--rest") + 1]))
+        ask_all(rest)
+        probes += rest
     if "--first" not in argv:
         ask_again(probes, answers, model, schema, steps.ask, threaded=bool(threaded))
     run = {

@@ -129,7 +129,7 @@ def compare(
             program.write(folder)
             library = compile_form(folder)
             case = _make_case(model, program, table, method)
-            proof = prove(case, library)
+            proof = prove(case, library, case.list_replay_rows())
         except (UnsupportedError, RefusedError) as error:
             found.refused = str(error)
             return found

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -309,7 +310,7 @@ def proven(
         atol=tolerance[1],
         seed=0,
     )
-    return prove(case, folder / "model.so")
+    return prove(case, folder / "model.so", case.list_replay_rows())
 
 
 @needs_compiler
@@ -413,13 +414,20 @@ def test_a_forest_of_several_threads_is_held_to_one_while_it_is_compared(tmp_pat
         )  # fmt: skip
     rows = {name: column.tolist() for name, column in table.items()}
     asked = tmp_path / "asked.json"
-    asked.write_text(json.dumps({"table": rows, "example": None, "rtol": 0, "atol": 0, "seed": 0}))
-    out = tmp_path / "out"
+    wanted = {"table": rows, "example": None, "rtol": 0, "atol": 0, "seed": 0, "inexact": True}
+    asked.write_text(json.dumps(wanted))
+    out, told, library = tmp_path / "out", tmp_path / "told", tmp_path / "model.so"
     out.mkdir()
     worker = (sys.executable, "-m", "packager.engines.machine_code.worker", tmp_path / "model", out)
 
-    subprocess.run(worker, check=True, capture_output=True)
-    subprocess.run((*worker, asked, compile_form(out)), check=True, capture_output=True)
+    with subprocess.Popen((*worker, asked, told, library)) as running:
+        while not (out / "read").exists():
+            assert running.poll() is None
+            time.sleep(0.02)
+        shutil.move(compile_form(out), library)
+        told.write_text("compare")
+    assert running.returncode == 0
+    assert json.loads((out / "rows.json").read_text())
 
     found = json.loads((out / "result.json").read_text())
     assert "refused" not in found
@@ -444,7 +452,9 @@ worker.main(sys.argv[1:])
 def test_a_library_is_compared_with_sums_of_one_thread(tmp_path: Path) -> None:
     """However many this machine has: the replay's answers are recorded with one."""
     given = {**os.environ, **dict.fromkeys(_threads.VARIABLES, "3")}
-    command = (sys.executable, "-c", _TELLING, tmp_path, tmp_path)
+    asked = tmp_path / "asked.json"
+    asked.write_text("{}")
+    command = (sys.executable, "-c", _TELLING, tmp_path, tmp_path, asked, tmp_path, tmp_path)
     subprocess.run(command, check=True, capture_output=True, env=given)
     (told,) = json.loads((tmp_path / "result.json").read_text())["refused"]
     assert set(ast.literal_eval(told)) == {1}

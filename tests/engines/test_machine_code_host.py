@@ -87,7 +87,7 @@ def compile_here(tmp_path: Path, architecture: Literal["x86_64", "arm64"] = "x86
 
 
 def worker_of(form: Path, proven: Any = PROVEN) -> str:
-    """A script that hands over a form, and then says what was proven."""
+    """A script that hands over a form, and then says what was proven once there is a library."""
     done = {"result.json": json.dumps(proven).encode()}
     read = {name: (form / name).read_bytes() for name in ("form.json", "constants.bin")}
     hand, prove = (
@@ -97,7 +97,8 @@ def worker_of(form: Path, proven: Any = PROVEN) -> str:
         )
         for files in (read, done)
     )
-    return f"if [ $# -eq 5 ]; then\n{hand}\nelse\n{prove}\nfi"
+    wait = 'touch "$5/read"; while [ ! -e "$7" ]; do sleep 0.02; done; [ -s "$7" ] || exit 0'
+    return f"{hand}\n{wait}\n{prove}"
 
 
 def compile_by_itself(tmp_path: Path, rtol: float | None = None) -> BuildPlan:
@@ -138,12 +139,16 @@ WORKERS = {
     "a crash": ("kill -SEGV $$", "ended by SIGSEGV"),
     "an end that does not come": ("sleep 30", "ran past 5 seconds"),
     "a failure": ("echo no memory >&2; exit 1", "no memory"),
-    "no form": ("true", "no form"),
-    "a form that is none": ('echo 7 > "$5/form.json"; touch "$5/constants.bin"', "no form"),
+    "nothing": ("true", "left no result"),
+    "no form": ('touch "$5/read"', "no form"),
+    "a form that is none": (
+        'echo 7 > "$5/form.json"; touch "$5/constants.bin" "$5/read"',
+        "no form",
+    ),
     "a result that is none": ('echo 7 > "$5/result.json"', "left no result"),
     "a result that is no JSON": ('echo "{" > "$5/result.json"', "left no result"),
     "a link": (
-        'ln -s /etc/passwd "$5/form.json"; ln -s /etc/passwd "$5/constants.bin"',
+        'ln -s /etc/passwd "$5/form.json"; ln -s /etc/passwd "$5/constants.bin"; touch "$5/read"',
         "no form",
     ),
 }

@@ -75,8 +75,11 @@ class LibraryCase(Case):
         )
 
 
-def prove(case: LibraryCase, library: Path) -> Entry:
-    """`options`, `adversarial` and `evidence` of the library, or why it is `refused`."""
+def prove(case: LibraryCase, library: Path, rows: List[Dict[str, object]]) -> Entry:
+    """`options`, `adversarial` and `evidence` of the library, or why it is `refused`.
+
+    `rows` are the case's own for the artifact.
+    """
     options = describe_options(case)
     ours = machine_code.open_library(library, options)
     exact = case.program.exact
@@ -104,7 +107,7 @@ def prove(case: LibraryCase, library: Path) -> Entry:
     candidate.update({"taken": True, "comparison": held, "rtol": rtol, "atol": atol})
     return {
         "options": options,
-        "adversarial": case.list_replay_rows(),
+        "adversarial": rows,
         "evidence": {**case.evidence(), "rtol": rtol, "atol": atol, "candidates": [candidate]},
     }
 

@@ -1,10 +1,12 @@
 """Read a registered model into the form, and hold the library that is made of it to the model.
 
-    python -s -m packager.engines.machine_code.worker MODEL_FOLDER OUT_FOLDER
-    python -s -m packager.engines.machine_code.worker MODEL_FOLDER OUT_FOLDER ASKED.json MODEL.so
+    python -s -m packager.engines.machine_code.worker MODEL OUT ASKED.json TOLD MODEL.so
 
-Run in the model's own environment. The first writes `form.json` and `constants.bin`, the second
-`result.json`, as the worker of the engine `onnx` does; what is refused is in `result.json` too.
+MODEL and OUT are folders. Run in the model's own environment. It writes `form.json` and
+`constants.bin`, and `read` once both are whole; then `rows.json`, what the artifact is to be asked
+too. It waits for the file TOLD: an empty one ends the run, else there is a library, and
+`result.json` is written as the worker of the engine `onnx` does. What is refused is in
+`result.json` too.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import time
 import traceback
 import warnings
 from pathlib import Path
@@ -28,6 +31,10 @@ from packager.engines.proof.registered import Registered
 
 MEMORY_BYTES: Final = 16 << 30
 """Of address space: a model that runs away is stopped."""
+READ: Final = "read"
+"""The file that says that the form is written."""
+ROWS: Final = "rows.json"
+_LOOK_SECONDS: Final = 0.02
 _TENSORS: Final = {
     "float64": "double",
     "float32": "float",
@@ -41,23 +48,42 @@ def main(argv: list[str]) -> int:
     warnings.simplefilter("ignore")
     # a sum has the order of one thread, as where the booted artifact is compared
     _threads.limit_libraries()
-    folder, out, *proof = (Path(each) for each in argv)
+    folder, out, asked, told, library = (Path(each) for each in argv)
+    wanted = json.loads(asked.read_text(encoding="utf-8"))
     try:
         registered = Registered(mlflow.pyfunc.load_model(str(folder), suppress_warnings=True))
         _threads.limit_model(registered.model)
         program = read_program(registered)
-        if not proof:
-            program.write(out)
-            return 0
-        wanted = json.loads(proof[0].read_text(encoding="utf-8"))
+        program.write(out)
+        (out / READ).touch()
+        if not (program.exact or wanted["inexact"]):
+            return 0  # nobody wants a library of it
         case = LibraryCase.of_registered(registered, program, wanted)
-        found = prove(case, proof[1])
+        rows = case.list_replay_rows()
+        write_whole(out / ROWS, rows)
+        if not wait_for(told):
+            return 0
+        found = prove(case, library, rows)
     except (RefusedError, UnsupportedError) as error:
         found = {"refused": [str(error)]}
     except (MemoryError, RecursionError) as error:
         found = {"refused": [f"the model is too large or too deep to read: {error!r}"]}
-    (out / "result.json").write_text(json.dumps(found), encoding="utf-8")
+    write_whole(out / "result.json", found)
     return 0
+
+
+def write_whole(path: Path, document: object) -> None:
+    """Write JSON under a name that appears once all of it is there."""
+    partial = path.with_name(f".{path.name}")
+    partial.write_text(json.dumps(document), encoding="utf-8")
+    partial.rename(path)
+
+
+def wait_for(path: Path) -> str:
+    """Read a file once it is there, which appears whole; who waits for too long is ended."""
+    while not path.exists():
+        time.sleep(_LOOK_SECONDS)
+    return path.read_text(encoding="utf-8")
 
 
 def read_program(registered: Registered) -> Program:

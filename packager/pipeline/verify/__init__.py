@@ -11,8 +11,15 @@ from packager.errors import UnprovenError, VerificationError
 from packager.pipeline.answers.samples import choose_samples
 from packager.pipeline.answers.spread import describe_outputs
 from packager.pipeline.verify import ask, budget, cuda, linkage, replay, shadowing
-from packager.pipeline.verify.ask import ask_model, work_ahead, work_for_later
+from packager.pipeline.verify.ask import (
+    ask_model,
+    ask_rows_early,
+    asking_early,
+    work_ahead,
+    work_for_later,
+)
 from packager.pipeline.verify.oracle import Answers
+from packager.pipeline.verify.oracle_runs import EarlyAnswers
 from packager.pipeline.verify.system_libraries import (
     describe_lacking,
     list_lacking,
@@ -32,7 +39,15 @@ from packager.types import (
     VerifiedBundle,
 )
 
-__all__ = ["ask_model", "verify", "work_ahead", "work_for_later"]
+__all__ = [
+    "EarlyAnswers",
+    "ask_model",
+    "ask_rows_early",
+    "asking_early",
+    "verify",
+    "work_ahead",
+    "work_for_later",
+]
 
 _LOG = logging.getLogger(__name__)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -15,10 +16,12 @@ from packager.errors import UnprovenError
 from packager.pipeline.answers.spread import describe_outputs, measure_spread
 from packager.pipeline.verify import oracle, replay
 from packager.pipeline.verify.oracle import Answers, Recorded
+from packager.pipeline.verify.oracle_runs import EarlyAnswers
 from packager.probes import Probe, of_rows, probes, unseen
+from packager.system.scratch import make_scratch
 from packager.targets.hosts import fetch_parts
 from packager.targets.lambda_emulator import why_not_bootable
-from packager.types import BuildPlan, Spread
+from packager.types import BuildPlan, Engine, Json, Spread
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,18 +31,53 @@ _ONE: Final = 1
 _LEAST_SECONDS: Final = 120
 
 
-def ask_model(plan: BuildPlan) -> BuildPlan:
+@contextlib.contextmanager
+def asking_early(plan: BuildPlan) -> Iterator[EarlyAnswers | None]:
+    """Have the registered model asked, while the block runs, what is known before it is compiled.
+
+    None where it cannot be asked, or where nothing is compiled before it is.
+    """
+    requests = requests_of(plan) if plan.engine is not Engine.NATIVE else ()
+    if not requests or why_not_bootable(plan.request.target.architecture):
+        yield None
+        return
+    with (
+        make_scratch("asking") as folder,
+        oracle.begin_recording(
+            plan.model,
+            requests,
+            plan.interpreter,
+            plan.platform,
+            folder,
+            threads=_graph_threads(plan),
+            network=plan.request.model.allow_network,
+            request_seconds=_request_seconds(plan),
+        ) as early,
+    ):
+        yield early
+
+
+def ask_rows_early(
+    early: EarlyAnswers | None, plan: BuildPlan, rows: Sequence[Mapping[str, Json]]
+) -> None:
+    """Have the model asked what the proof of what it is compiled to was asked, before that ends."""
+    if early is not None:
+        early.tell(of_rows(rows, plan.model))
+
+
+def ask_model(plan: BuildPlan, early: EarlyAnswers | None = None) -> BuildPlan:
     """The plan with how far the model's own answers part, and the threads that it is held to.
 
     In a function, a model that adds up in several threads is served on one, where its answers are
     then those that it gives on more, but for the last digits. Raises UnprovenError where it refuses
-    every request, or cannot be asked, and `request.proof.allow_unproven` is not set.
+    every request, or cannot be asked, and `request.proof.allow_unproven` is not set. `early` may
+    have asked it before.
     """
     requests = requests_of(plan)
     if not requests or why_not_bootable(plan.request.target.architecture):
         return plan
     try:
-        answers = record_answers(plan, requests)
+        answers = record_answers(plan, requests, early)
     except UnprovenError:
         if not plan.allows_unproven:
             raise
@@ -100,7 +138,9 @@ def requests_of(plan: BuildPlan) -> tuple[Probe, ...]:
     return (*requests, *unseen(plan.model, plan.request.proof.seed)) if requests else ()
 
 
-def record_answers(plan: BuildPlan, requests: Sequence[Probe]) -> Answers:
+def record_answers(
+    plan: BuildPlan, requests: Sequence[Probe], early: EarlyAnswers | None = None
+) -> Answers:
     """The registered model's answers, on the threads of the plan. Raises UnprovenError."""
     return oracle.record(
         plan.model,
@@ -111,6 +151,7 @@ def record_answers(plan: BuildPlan, requests: Sequence[Probe]) -> Answers:
         one_thread=plan.threads == _ONE,
         network=plan.request.model.allow_network,
         request_seconds=_request_seconds(plan),
+        early=early,
     )
 
 

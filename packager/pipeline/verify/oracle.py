@@ -17,6 +17,7 @@ from packager.errors import ToolError, UnprovenError
 from packager.models import registered_model
 from packager.pipeline.answers.spread import measure_spread
 from packager.pipeline.verify import oracle_runs
+from packager.pipeline.verify.oracle_runs import EarlyAnswers
 from packager.pipeline.verify.system_libraries import list_used
 from packager.probes import Probe
 from packager.system import cache, file_tree, sandbox
@@ -82,6 +83,7 @@ def record(
     one_thread: bool = False,
     network: bool = False,
     request_seconds: int | None = None,
+    early: EarlyAnswers | None = None,
 ) -> Answers:
     """Answers of mlflow.pyfunc to every probe, from the cache where nothing has changed.
 
@@ -93,27 +95,23 @@ def record(
     where nobody says two minutes.
     Raises UnprovenError where the environment cannot be made or the model does not load in it.
     """
-    interpreter, note = virtual_environments.interpreter_of(model, otherwise)
-    python = _make_environment(model, interpreter, platform)
-    limited = (
-        *(() if threads is None else ("--threads", str(threads))),
-        *(("--one-thread",) if one_thread else ()),
+    _, note = virtual_environments.interpreter_of(model, otherwise)
+    limited = _list_limits(threads, one_thread=one_thread)
+    asked = _prepare(
+        model,
+        probes,
+        otherwise,
+        platform,
+        options=(*limited, *_list_patience(request_seconds)),
+        network=network,
     )
-    patience = () if request_seconds is None else ("--seconds", str(request_seconds))
+    python, interpreter = asked.python, asked.interpreter
     key = _key(model, probes, python, (*limited, *(("network",) if network else ())))
 
     def make(folder: Path) -> None:
         _LOG.info("Recording what the registered model answers to %d requests", len(probes))
-        asked = oracle_runs.Asked(
-            python=python,
-            interpreter=interpreter,
-            root=model.root,
-            flavors=tuple(sorted(model.flavors)),
-            probes=tuple(probes),
-            options=(*limited, *patience),
-            network=network,
-        )
-        oracle_runs.write_answers(asked, folder)
+        if early is None or not early.take(asked, folder):
+            oracle_runs.write_answers(asked, folder)
         _check(folder, len(probes))
 
     folder = cache.ensure("answers", key, make)
@@ -131,6 +129,61 @@ def record(
         python=python,
         threaded=tuple(run.get("threaded", ())),
         system_libraries=list_used(run.get("libraries", ()), interpreter),
+    )
+
+
+def begin_recording(
+    model: ResolvedModel,
+    probes: Sequence[Probe],
+    otherwise: Interpreter,
+    platform: str,
+    folder: Path,
+    *,
+    threads: int | None = None,
+    network: bool = False,
+    request_seconds: int | None = None,
+) -> EarlyAnswers:
+    """Have the model loaded, and asked, while others find out what else to ask it.
+
+    The arguments are those of `record`, which may be told more probes; `folder` is an empty one.
+    """
+    options = (*_list_limits(threads, one_thread=False), *_list_patience(request_seconds))
+    return EarlyAnswers(
+        folder,
+        lambda: _prepare(model, probes, otherwise, platform, options=options, network=network),
+    )
+
+
+def _list_limits(threads: int | None, *, one_thread: bool) -> tuple[str, ...]:
+    return (
+        *(() if threads is None else ("--threads", str(threads))),
+        *(("--one-thread",) if one_thread else ()),
+    )
+
+
+def _list_patience(request_seconds: int | None) -> tuple[str, ...]:
+    return () if request_seconds is None else ("--seconds", str(request_seconds))
+
+
+def _prepare(
+    model: ResolvedModel,
+    probes: Sequence[Probe],
+    otherwise: Interpreter,
+    platform: str,
+    *,
+    options: tuple[str, ...],
+    network: bool,
+) -> oracle_runs.Asked:
+    """Make the model's environment. Raises UnprovenError."""
+    interpreter, _ = virtual_environments.interpreter_of(model, otherwise)
+    return oracle_runs.Asked(
+        python=_make_environment(model, interpreter, platform),
+        interpreter=interpreter,
+        root=model.root,
+        flavors=tuple(sorted(model.flavors)),
+        probes=tuple(probes),
+        options=options,
+        network=network,
     )
 
 

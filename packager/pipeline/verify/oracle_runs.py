@@ -7,16 +7,19 @@ import contextlib
 import functools
 import json
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from handlers.loaders import _threads
 from packager.environments import kept_bytecode
 from packager.errors import SandboxError, ToolError, UnprovenError
 from packager.models import registered_model
+from packager.models.registered_model import WaitingRun
 from packager.probes import Probe
 from packager.system import process, sandbox
 from packager.system.resources import WORKERS
@@ -34,6 +37,7 @@ THREADS: Final = Path(_threads.__file__)
 ANSWERS: Final = "answers.jsonl"
 FIRST: Final = "first.jsonl"
 """One line: of a start with its bytecode in place, up to the first answer."""
+_REST: Final = "rest.jsonl"
 _SECONDS: Final = 900
 _RAISED: Final = 1
 """Python's exit code where an exception escapes."""
@@ -63,9 +67,104 @@ class Given:
     """Where its bytecode is read from, and written to where it may be."""
 
 
-def write_answers(asked: Asked, folder: Path) -> None:
+class EarlyAnswers:
+    """A run that begins before all requests are known: it loads the model, and answers some."""
+
+    def __init__(self, folder: Path, prepare: Callable[[], Asked]) -> None:
+        self._folder = folder
+        self._told = folder / "told"
+        self._told.mkdir()
+        self._prepare = prepare
+        self._asked: Asked | None = None
+        self._every: list[Probe] = []
+        self._rest: tuple[Probe, ...] | None = None
+        self._is_begun = threading.Event()
+        self._waiting = WaitingRun(self._run, self._told / _REST, "asking")
+
+    def tell(self, rest: Sequence[Probe]) -> None:
+        """Have it answer these too, and nothing after them."""
+        self._is_begun.wait()
+        self._rest = tuple(rest)
+        self._every += rest
+        # an empty file would end it
+        self._waiting.tell("".join(map(write_probe, rest)) or "\n")
+
+    def take(self, asked: Asked, folder: Path) -> bool:
+        """Have it answer the rest, and write ANSWERS and FIRST into `folder`.
+
+        False, and nothing is written, where it was asked anything else. Raises UnprovenError.
+        """
+        self._is_begun.wait()
+        early, self._asked = self._asked, None
+        at_last = None if early is None else _find_rest(early, asked)
+        if at_last is None:
+            return False
+        rest = tuple(asked.probes[at] for at in at_last)
+        if self._rest is None:
+            self.tell(rest)
+        if self._rest != rest:
+            return False
+        self._waiting.join()
+        at_first = [at for at in range(len(asked.probes)) if at not in {*at_last}]
+        _move_answers(self._folder, folder, [*at_first, *at_last])
+        return True
+
+    def _run(self) -> None:
+        try:
+            asked = self._prepare()
+            self._asked, self._every = asked, [*asked.probes]
+        finally:
+            self._is_begun.set()
+        write_answers(asked, self._folder, _Rest(self._told / _REST, self._every))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._waiting.__exit__(kind, error, trace)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """The file with the rest of the requests, and all of them once it is there."""
+
+    file: Path
+    every: Sequence[Probe]
+
+
+def _find_rest(early: Asked, asked: Asked) -> list[int] | None:
+    """Find the requests that are not among the early ones; None where something else differs."""
+    if replace(early, probes=asked.probes) != asked:
+        return None
+    waiting = [*reversed(early.probes)]
+    rest = []
+    for at, probe in enumerate(asked.probes):
+        if waiting and waiting[-1] == probe:
+            waiting.pop()
+        else:
+            rest.append(at)
+    return None if waiting else rest
+
+
+def _move_answers(source: Path, target: Path, told: Sequence[int]) -> None:
+    """Move what a run wrote, its answers in the requests' own order: they came as `told`."""
+    with contextlib.suppress(FileNotFoundError):  # who reads them says what it means
+        shutil.move(source / FIRST, target / FIRST)
+        run, *lines = (source / ANSWERS).read_text(encoding="utf-8").splitlines(keepends=True)
+        if len(lines) == len(told):
+            lines = [line for _, line in sorted(zip(told, lines, strict=True))]
+        (target / ANSWERS).write_text("".join((run, *lines)), encoding="utf-8")
+
+
+def write_answers(asked: Asked, folder: Path, rest: _Rest | None = None) -> None:
     """Write ANSWERS and FIRST into `folder`. Raises UnprovenError.
 
+    With `rest` the model is asked that too, once it is there.
     Where the bytecode is known from an earlier build one run does both: its own start is measured.
     Else the first run writes the bytecode, and a second one is started with it in place.
     """
@@ -73,7 +172,7 @@ def write_answers(asked: Asked, folder: Path) -> None:
     store = kept_bytecode.provide_bytecode(asked.python, asked.interpreter, use)
     if store is not None:
         given = Given(readable=(asked.root, store), bytecode=store)
-        _ask(asked, (), folder / ANSWERS, given)
+        _ask(asked, (), folder / ANSWERS, given, rest)
         with contextlib.suppress(OSError, IndexError):  # who reads them says what it means
             first = (folder / ANSWERS).read_text(encoding="utf-8").splitlines()[0]
             (folder / FIRST).write_text(f"{first}\n", encoding="utf-8")
@@ -81,37 +180,49 @@ def write_answers(asked: Asked, folder: Path) -> None:
     with make_scratch("bytecode") as bytecode:
         kept_bytecode.copy_known(asked.python, asked.interpreter, use, bytecode)
         given = Given(readable=(asked.root,), writable=(bytecode,), bytecode=bytecode)
-        _ask(asked, (), folder / ANSWERS, given)
+        _ask(asked, (), folder / ANSWERS, given, rest)
+        if not (folder / ANSWERS).exists():
+            return  # nobody wants them any more, or who reads them says what it means
         _ask(asked, ("--first",), folder / FIRST, given)
         kept_bytecode.keep_imported(asked.python, asked.interpreter, use, bytecode)
 
 
-def _ask(asked: Asked, options: Sequence[str], answers: Path, given: Given) -> None:
+def _ask(
+    asked: Asked, options: Sequence[str], answers: Path, given: Given, rest: _Rest | None = None
+) -> None:
     """Run the worker once, and take over what it wrote."""
+    every = asked.probes if rest is None else rest.every
+    more: Sequence[str | Path] = () if rest is None else ("--rest", rest.file)
+    told = () if rest is None else (rest.file.parent,)
     with make_scratch("answers") as kept:
         questions, written = kept / "probes.jsonl", kept / answers.name
         questions.write_text("".join(map(write_probe, asked.probes)), encoding="utf-8")
-        with _telling_count(kept / f"{answers.name}.at", len(asked.probes)):
+        with _telling_count(kept / f"{answers.name}.at", every):
             run_worker(
                 [
                     *(asked.python, "-s", WORKER, asked.root, questions, written),
-                    *(*options, *asked.options),
+                    *(*options, *more, *asked.options),
                 ],
-                replace(given, writable=(kept, *given.writable)),
+                replace(
+                    given,
+                    readable=(*given.readable, *told),
+                    writable=(kept, *given.writable),
+                ),
                 network=asked.network,
-                step=functools.partial(name_step, kept / f"{answers.name}.at", asked.probes),
+                step=functools.partial(name_step, kept / f"{answers.name}.at", every),
             )
         _keep(written, answers)
 
 
 @contextlib.contextmanager
-def _telling_count(written: Path, total: int) -> Iterator[None]:
+def _telling_count(written: Path, every: Sequence[Probe]) -> Iterator[None]:
     """Tell how many of its requests the worker has been asked, while the block runs."""
     done = threading.Event()
 
     def tell() -> None:
         while not done.wait(_TOLD_SECONDS):
             with contextlib.suppress(SandboxError, ValueError):
+                total = len(every)
                 at = min(int(read_result(written)), total)
                 _LOG.info("The registered model has answered %d of %d", at, total, extra=_COUNTED)
 
@@ -185,7 +296,7 @@ def name_step(written: Path, probes: Sequence[Probe]) -> str:
         at = read_result(written).strip()
     except SandboxError:
         return ""
-    if at == "done":
+    if at in {"done", "rest"}:
         return ""
     if at.isascii() and at.isdecimal() and int(at) < len(probes):
         return f"While it answered {probes[int(at)].name}"

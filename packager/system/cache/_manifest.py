@@ -99,16 +99,15 @@ def write_manifest(folder: Path, digests: Mapping[str, str] | None = None) -> No
     """Write down every file of `folder`; `digests` are those sha256 that are known already."""
     known = digests or {}
     found = _find_files(folder)
-    files = {name: path for name, path in found.items() if not path.is_symlink()}
+    links = {name for name, path in found.items() if stat.S_ISLNK(os.lstat(path).st_mode)}
+    files = {name: path for name, path in found.items() if name not in links}
     hashed = _hash_files({name: path for name, path in files.items() if name not in known})
     manifest = Manifest(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         files={
             name: _describe(path, known.get(name) or hashed[name]) for name, path in files.items()
         },
-        links={
-            name: _describe_link(path, folder) for name, path in found.items() if path.is_symlink()
-        },
+        links={name: _describe_link(Path(found[name]), folder) for name in found if name in links},
     )
     _save(folder, manifest)
 
@@ -181,7 +180,7 @@ def _compare_files(folder: Path, manifest: Manifest, *, full: bool) -> Differenc
     changed += [
         name
         for name, link in manifest.links.items()
-        if name in found and not _is_same_link(found[name], link, folder)
+        if name in found and not _is_same_link(Path(found[name]), link, folder)
     ]
     hashed = _hash_files({name: found[name] for name in doubtful})
     changed += [name for name in doubtful if hashed[name] != manifest.files[name].sha256]
@@ -192,13 +191,15 @@ def _compare_files(folder: Path, manifest: Manifest, *, full: bool) -> Differenc
         missing=tuple(sorted(known - set(found))),
         added=tuple(sorted(set(found) - known)),
         touched=tuple(
-            name for name in sorted(touched) if manifest.files[name].is_touched(found[name].lstat())
+            name
+            for name in sorted(touched)
+            if manifest.files[name].is_touched(os.lstat(found[name]))
         ),
     )
 
 
 def _compare_stats(
-    found: Mapping[str, Path], manifest: Manifest, *, full: bool
+    found: Mapping[str, str], manifest: Manifest, *, full: bool
 ) -> tuple[list[str], list[str]]:
     """(files whose kind, size or mode is another one, files whose bytes are to be read)."""
     changed: list[str] = []
@@ -214,27 +215,31 @@ def _compare_stats(
     return changed, doubtful
 
 
-def _find_files(folder: Path) -> dict[str, Path]:
-    """All but the manifest, and one that is just being written."""
+def _find_files(folder: Path) -> dict[str, str]:
+    """All but the manifest, and one that is just being written.
+
+    Paths are texts: of the ten thousand files of an environment each Path would cost more than the
+    look at the file.
+    """
     return {name: path for name, path in _walk(folder) if not name.startswith(FILENAME)}
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
+def _walk(folder: Path) -> Iterator[tuple[str, str]]:
     """Everything below that is no folder, as (relative name, path); links are not followed."""
-    todo = [(folder, "")]
+    todo = [(str(folder), "")]
     while todo:
         here, prefix = todo.pop()
         with os.scandir(here) as entries:
             for entry in entries:
                 name = f"{prefix}{entry.name}"
                 if entry.is_dir(follow_symlinks=False):
-                    todo.append((Path(entry.path), f"{name}/"))
+                    todo.append((entry.path, f"{name}/"))
                 else:
-                    yield name, Path(entry.path)
+                    yield name, entry.path
 
 
-def _describe(path: Path, sha256: str) -> File:
-    now = path.lstat()
+def _describe(path: str | Path, sha256: str) -> File:
+    now = os.lstat(path)
     return File(now.st_size, now.st_mtime_ns, now.st_ctime_ns, _is_executable(now), sha256)
 
 
@@ -258,9 +263,12 @@ def _is_executable(now: os.stat_result) -> bool:
     return bool(now.st_mode & stat.S_IXUSR)
 
 
-def _hash_files(files: Mapping[str, Path]) -> dict[str, str]:
+def _hash_files(files: Mapping[str, str]) -> dict[str, str]:
+    if not files:
+        return {}
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return dict(zip(files, pool.map(file_tree.sha256, files.values()), strict=True))
+        digests = pool.map(file_tree.sha256, map(Path, files.values()))
+        return dict(zip(files, digests, strict=True))
 
 
 def _save(folder: Path, manifest: Manifest) -> None:

@@ -137,6 +137,34 @@ def test_an_interrupt_while_the_commands_are_imported_leaves_no_traceback() -> N
     assert started.returncode == -signal.SIGINT
 
 
+_ENDING = """
+import atexit, sys, threading, time
+from packager import __main__, cli
+def run():
+    atexit.register(print, "tidied")
+    threading.Thread(target=lambda: (time.sleep(0.3), print("thread"))).start()
+    print("said", end=" ")
+    {end}
+cli.main = run
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("pass", 0), ("sys.exit()", 0), ("sys.exit(8)", 8), ("sys.exit('x')", 1)]
+)
+def test_a_command_ends_at_once_and_loses_nothing(end: str, code: int) -> None:
+    """Its threads end, what is to be done at the end is done, and all that it printed is there."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ENDING.format(end=end)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (code, "said thread\ntidied\n")
+
+
 _DEPLOYING = """
 import sys, typer
 from pathlib import Path

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -99,6 +100,7 @@ class Stages:
         for name in ("resolve", "plan", "slim", "verify", "package", "emit"):
             monkeypatch.setattr(build, name, getattr(self, name))
         monkeypatch.setattr(build, "ask_model", self.ask_model)
+        monkeypatch.setattr(build, "asking_early", lambda _: nullcontext())
         monkeypatch.setattr(build, "begin_slimming", self.begin_slimming)
         monkeypatch.setattr(build, "leaves_memory", lambda _: self.leaves_memory)
         monkeypatch.setattr(build, "has_same_tree", lambda *_: self.same_tree)
@@ -126,7 +128,7 @@ class Stages:
             replace(each, kept_for=kept, unshipped=left, request=request) for each in self.plans
         )
 
-    def ask_model(self, plan: Plan) -> Plan:
+    def ask_model(self, plan: Plan, _early: object = None) -> Plan:
         self._maybe_stop("ask_model", None)
         self.asked.append(plan)
         return replace(plan, asked=True, declaring=self.declaring)
@@ -213,7 +215,7 @@ def test_a_model_that_cannot_be_compiled_runs_in_its_framework(
     stages.plans = (replace(stages.plans[0], engine=Engine.ONNX), stages.plans[1])
     refused = Finding(check=Check.ENGINE, message="3 rows differ.", hint="")
 
-    def compile_model(_plan: Plan, _work: Path) -> Plan:
+    def compile_model(_plan: Plan, _work: Path, _tell: object) -> Plan:
         raise VerificationError([refused])
 
     monkeypatch.setattr(build, "compile_model", compile_model)
@@ -233,7 +235,7 @@ def test_an_engine_that_refuses_a_model_is_not_asked_again_for_another_frame(
     stages.plans = (*compiled, native)
     asked: list[Plan] = []
 
-    def compile_model(plan: Plan, _work: Path) -> Plan:
+    def compile_model(plan: Plan, _work: Path, _tell: object) -> Plan:
         asked.append(plan)
         raise VerificationError([Finding(check=Check.ENGINE, message="No operation.", hint="")])
 
@@ -247,7 +249,7 @@ def test_a_compiled_model_ships_with_its_graph(
 ) -> None:
     stages = Stages(monkeypatch, "native", "native")
     stages.plans = (replace(stages.plans[0], engine=Engine.ONNX), stages.plans[1])
-    monkeypatch.setattr(build, "compile_model", lambda plan, _: replace(plan, keep=("graph",)))
+    monkeypatch.setattr(build, "compile_model", lambda plan, *_: replace(plan, keep=("graph",)))
 
     assert run(tmp_path).plan == replace(stages.plans[0], keep=("graph",), asked=True)
 
@@ -408,7 +410,7 @@ def test_a_compiled_models_graph_is_still_there_when_slimming_is_asked(
     stages.plans = (replace(stages.plans[0], engine=Engine.ONNX, passes=passes),)
     stages.guilty = "defer"
 
-    def compile_model(plan: Plan, work: Path) -> Plan:
+    def compile_model(plan: Plan, work: Path, _tell: object) -> Plan:
         (work / "graph").touch()
         return replace(plan, compiled=work / "graph")
 
@@ -580,7 +582,7 @@ def test_the_tree_is_begun_while_the_model_is_asked(
         assert is_wanted()
         return stages.begin_slimming(plan, work, is_wanted)
 
-    def ask_model(plan: Plan) -> Plan:
+    def ask_model(plan: Plan, _early: object) -> Plan:
         assert started.wait(20)
         asked.set()
         return stages.ask_model(plan)
@@ -659,7 +661,7 @@ def test_what_stops_the_asking_ends_each_program_that_is_still_started_beside_it
         codes.extend(process.run(sleep, timeout_seconds=60, check=False).returncode for _ in "abc")
         raise ToolError("it was ended")
 
-    def ask_model(_: Plan) -> Plan:
+    def ask_model(_: Plan, _early: object) -> Plan:
         assert begun.wait(20)
         raise UnprovenError("It refuses everything.")
 

@@ -352,7 +352,7 @@ def test_what_cannot_be_read_is_made_again(make: Maker, monkeypatch: pytest.Monk
     entry = cache.ensure("kind", "key", make)
     plain = _manifest._walk
 
-    def walk(folder: Path) -> Iterator[tuple[str, Path]]:
+    def walk(folder: Path) -> Iterator[tuple[str, str]]:
         if make.times == 1:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         return plain(folder)

@@ -426,7 +426,7 @@ def test_who_waits_is_told_how_many_requests_are_answered(
     monkeypatch.setattr(oracle_runs, "_TOLD_SECONDS", 0.001)
     caplog.set_level(logging.INFO, "packager")
     at = tmp_path / "at"
-    with oracle_runs._telling_count(at, 300):
+    with oracle_runs._telling_count(at, [PROBE] * 300):
         for written in ("load", "12", "done", "9" * 30, "299"):
             at.write_text(written)
             time.sleep(0.05)
