@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import shutil
@@ -17,7 +18,7 @@ from packager.engines.machine_code.form import Form, FormError, read_form
 from packager.engines.machine_code.generator import generate_c
 from packager.environments import virtual_environments
 from packager.errors import SandboxError, ToolError, VerificationError
-from packager.models.registered_model import WaitingRun
+from packager.models.registered_model import BesideRun, WaitingRun
 from packager.system.sandbox import check_plain, read_result
 from packager.system.scratch import make_scratch
 from packager.targets.lambda_emulator.parts import host_architecture
@@ -129,7 +130,11 @@ def compile_model(
     _LOG.info("Compiling to machine code")
     engine, read = plan.request.engine, work / "read"
     here, there = host_architecture(), plan.request.target.architecture
-    with make_scratch("asked") as given, _reading(plan, read, given) as worker:
+    with (
+        make_scratch("asked") as given,
+        BesideRun(functools.partial(_find_compiler, plan), "compiler"),
+        _reading(plan, read, given) as worker,
+    ):
         form = _take_form(worker, read)
         if engine.kind is None and not (form.exact or engine.is_tolerant):
             raise _worker_call.refuse_model(FORM, [_INEXACT], _HINT_INEXACT)
@@ -201,9 +206,9 @@ def _compile_form(
         source = generate_c(form)
     except FormError as error:
         raise _refuse(f"what was read of the model cannot be written as C: {error}") from error
-    tool = facts.tools(plan.request.target.facts_dir)["ziglang"].requirement
+    tool = _name_compiler(plan)
     try:
-        compiler = virtual_environments.ensure(plan.interpreter, [tool], label="c-compiler")
+        compiler = _find_compiler(plan)
     except ToolError as error:
         why = f"the C compiler {tool} cannot be installed: {error}"
         raise _worker_call.refuse_model(FORM, [why], _HINT_COMPILER) from error
@@ -219,6 +224,16 @@ def _compile_form(
     except ToolError as error:
         why = f"the C compiler {tool} failed: {error}"
         raise _worker_call.refuse_model(FORM, [why], _HINT_COMPILER) from error
+
+
+def _name_compiler(plan: BuildPlan) -> str:
+    return facts.tools(plan.request.target.facts_dir)["ziglang"].requirement
+
+
+def _find_compiler(plan: BuildPlan) -> Path:
+    """Return the compiler's Python; it is installed where it is not there. Raises ToolError."""
+    tool = _name_compiler(plan)
+    return virtual_environments.ensure(plan.interpreter, [tool], label="c-compiler")
 
 
 def _read_rows(out: Path) -> Sequence[Mapping[str, Json]]:

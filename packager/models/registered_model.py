@@ -99,7 +99,36 @@ def protections(*, network: bool) -> tuple[str, ...]:
     return sandbox.describe(confine(readable=(), writable=(), network=network))
 
 
-class WaitingRun:
+class BesideRun:
+    """Work in a thread, which is over where the block is: it may start programs."""
+
+    def __init__(self, run: Callable[[], object], name: str) -> None:
+        self._pool = ThreadPoolExecutor(1, f"{BESIDE}-{name}")
+        self._run = self._pool.submit(run)
+
+    def join(self) -> None:
+        """Wait for its end. Raises what `run` raised."""
+        self._run.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for its end; an interrupt ends what it has started."""
+        if kind is None or issubclass(kind, Exception):
+            wait([self._run], _END_SECONDS)
+        while not self._run.done():
+            process.kill_current()
+            wait([self._run], _KILLED_AGAIN_SECONDS)
+        self._pool.shutdown()
+
+
+class WaitingRun(BesideRun):
     """A program that loads the model once, and then waits to be told the rest of its work.
 
     `run` starts it and returns, or raises, when it has ended; it is called in a thread. The program
@@ -108,8 +137,7 @@ class WaitingRun:
 
     def __init__(self, run: Callable[[], None], told: Path, name: str) -> None:
         self._told = told
-        self._pool = ThreadPoolExecutor(1, f"{BESIDE}-{name}")
-        self._run = self._pool.submit(run)
+        super().__init__(run, name)
 
     def wait_for(self, path: Path) -> bool:
         """Wait until the program has written `path`; False where it ended without."""
@@ -126,25 +154,13 @@ class WaitingRun:
         written.write_text(text, encoding="utf-8")
         written.rename(self._told)
 
-    def join(self) -> None:
-        """Wait for its end. Raises what `run` raised."""
-        self._run.result()
-
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End it where it still waits; an interrupt ends it in the middle of its work."""
+        """End it where it still waits."""
         if not self._run.done():
             self.tell("")
-        if kind is None or issubclass(kind, Exception):
-            wait([self._run], _END_SECONDS)
-        while not self._run.done():
-            process.kill_current()
-            wait([self._run], _KILLED_AGAIN_SECONDS)
-        self._pool.shutdown()
+        super().__exit__(kind, error, trace)

@@ -11,9 +11,11 @@ import mmap
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
+from weakref import WeakValueDictionary
 
 from packager.errors import StorageError, describe_full_disk, is_disk_full
 from packager.system.cache import _manifest, _place
@@ -26,6 +28,9 @@ _CONTENT: Final = "content"
 _held: Final[dict[Path, int]] = {}
 """Entries that this process uses, each with an open and locked descriptor, until it ends."""
 
+_making: Final[WeakValueDictionary[Path, threading.RLock]] = WeakValueDictionary()
+"""Locks of entries that threads of this process want now."""
+
 Maker: TypeAlias = Callable[[Path], Mapping[str, str] | None]
 """Fills a new folder; may return the sha256 of files that it knows, by their relative names."""
 
@@ -35,12 +40,17 @@ def ensure(kind: str, key: str, make: Maker) -> Path:
 
     An entry that is there is compared with its manifest: files that were added go away, one that
     is damaged otherwise is made again. Nobody else removes it before this process ends. Two builds
-    may race: the first to finish wins, the other's folder is dropped.
+    may race: the first to finish wins, the other's folder is dropped. Two threads of one do not.
 
     Raises StorageError where the cache cannot be written or the disk is full, and what `make`
     raises.
     """
     final = _place.root() / kind / key
+    with _making.setdefault(final, threading.RLock()):
+        return _ensure(kind, key, final, make)
+
+
+def _ensure(kind: str, key: str, final: Path, make: Maker) -> Path:
     if _is_there(final):
         hold_entry(final)
         damage = find_damage(final)

@@ -10,7 +10,9 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -437,3 +439,19 @@ def test_without_a_home_a_folder_has_to_be_named(monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(StorageError, match="Name a folder in PACKAGER_CACHE"):
         _place.root()
+
+
+def test_threads_of_one_process_make_an_entry_once(make: Maker) -> None:
+    begun = threading.Barrier(4)
+
+    def slow(folder: Path) -> None:
+        time.sleep(0.05)
+        make(folder)
+
+    def ask(_: int) -> Path:
+        begun.wait()
+        return cache.ensure("kind", "key", slow)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(ask, range(4)))
+    assert (make.times, len(found)) == (1, 1)

@@ -73,6 +73,7 @@ def replayed(monkeypatch: pytest.MonkeyPatch) -> Outcome:
             "one_thread": False,
             "network": False,
             "request_seconds": None,
+            "early": None,
         }
         return Answers(
             answers=(Recorded(status=200, body="{}"),) * len(probes),
