@@ -39,7 +39,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Dict
 
 _FIRST, _LARGEST = 2, 2
 """Answers that tell whether a model answers twice the same: sums of many rows part more often."""
@@ -48,6 +48,8 @@ _TIMES = 2
 _LOAD_SECONDS, _REQUEST_SECONDS, _REST_SECONDS = 300, 120, 1800
 _LOOK_SECONDS = 0.02
 _TRACE = 4000
+Entry = Dict[str, Any]
+"""A probe, or its answer."""
 _CLIENTS: dict[int, Any] = {}
 """The one server that a run opens, by its model."""
 _FORMATS = {"dataframe_split": "pandas-split", "dataframe_records": "pandas-records"}
@@ -299,13 +301,13 @@ def limit_threads(count: int) -> None:
     onnxruntime.InferenceSession = session
 
 
-def read_probes(path: Path) -> list[dict[str, Any]]:
+def read_probes(path: Path) -> list[Entry]:
     """Read a probe a line; a blank line is none."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines if line]
 
 
-def wait_for(path: Path) -> list[dict[str, Any]]:
+def wait_for(path: Path) -> list[Entry]:
     """Read probes once they are there; an empty file, nobody wants the answers, ends the run."""
     while not path.exists():
         time.sleep(_LOOK_SECONDS)
@@ -347,7 +349,7 @@ def main(argv: list[str]) -> int:
     os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"
     answers: list[dict[str, Any]] = []
 
-    def ask_all(asked: list[dict[str, Any]]) -> None:
+    def ask_all(asked: list[Entry]) -> None:
         for probe in asked:
             steps.ask(len(answers))
             answers.append(answer(probe, model, schema))
