@@ -10,40 +10,62 @@ COLUMNS = (
     "", "unzipped MB", "zipped MB", "files", "CPU ms", "init ms", "warm ms", "peak MB",
     "CPU / empty", "peak / empty",
 )  # fmt: skip
+_WARM = ("handler", "session", "beyond", "empty")
 _LETTERS = 200
 """Of a refusal's reason."""
 
 
 def text(found: Found) -> str:
-    lines = ["# Engines", "", "Made by `python bench/engines.py`.", ""]
+    lines = ["# Engines", "", "Made by `python bench/engines.py`."]
     if "empty" in found.get("start", {}).get("rows", {}):
-        lines += _start(found["start"])
+        lines += ["", *_tell_run(found, "start"), *_start(found["start"])]
     elif "start" in found:
-        lines.append("Starts were measured before an empty handler was: run `--parts start` again.")
+        why = "Starts were measured before an empty handler was: run `--parts start` again."
+        lines += ["", why]
+    if "rows" in found:
+        lines += ["", "## Rows a second", "", *_tell_run(found, "rows"), *_rows(found["rows"])]
     if "estimators" in found:
-        lines += ["", "## Estimators", "", *_estimators(found["estimators"])]
+        about = _tell_run(found, "estimators")
+        lines += ["", "## Estimators", "", *about, *_estimators(found["estimators"])]
     return "\n".join(lines) + "\n"
 
 
+def _tell_run(found: Found, part: str) -> list[str]:
+    """When, at which commit and beside how much else a part was measured."""
+    run = found.get("measured", {}).get(part)
+    if run is None:
+        return ["Measured before runs were noted.", ""]
+    least, most = run["load"]
+    several = f", in {run['runs']} runs" if run["runs"] > 1 else ""
+    when = f"Measured from {run['from']} to {run['until']} UTC{several}"
+    where = f"at {', '.join(run['commits'])}; load (of one minute) {least:.1f} to {most:.1f}."
+    return [f"{when}, {where}", ""]
+
+
 def _start(start: Found) -> list[str]:
-    table, rate = start["rows"], start["rows_per_second"]
+    table = start["rows"]
     shares = (
         f"CPU of `by hand` / `{key}`: {table['by hand']['cpu_ms'] / table[key]['cpu_ms']:.1f}."
         for key in ("machine code", "onnx")
     )
-    theirs = rate["mlflow models serve"]["cpu"]
     return [
         *(_about(start), ""),
         *_table(COLUMNS, (_cells(k, v, table["empty"]) for k, v in table.items())),
         *("", " ".join(shares), "", "Warm, one row, in the handler, CPU time:", ""),
         *_table(
-            ("", "ms", "of it in the model", "beyond it"),
+            ("", "ms", "of it in the model", "beyond it", "an empty handler"),
             (
-                [key, *(f"{took[f'{part}_ms']:.3f}" for part in ("handler", "session", "beyond"))]
+                [key, *(f"{took[f'{part}_ms']:.3f}" for part in _WARM)]
                 for key, took in start["warm"].items()
             ),
         ),
-        *("", "1,000 rows of JSON:", ""),
+    ]
+
+
+def _rows(rate: Found) -> list[str]:
+    theirs = rate["mlflow models serve"]["cpu"]
+    return [
+        *("1,000 rows of JSON a request:", ""),
         *_table(
             ("", "rows a CPU second", "of `mlflow models serve`'s", "rows a second by the clock"),
             (

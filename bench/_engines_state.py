@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.zoo.results import find_commit
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,12 +30,23 @@ class Built:
     declared_start_cpu_ms: float | None
 
 
-class State:
-    """A JSON file in the work's folder; what other code or another model made is thrown away."""
+class OutOfTimeError(Exception):
+    """The time of this run is over; what it has is kept."""
 
-    def __init__(self, work: Path, model: str, *, fresh: bool) -> None:
+
+class State:
+    """A JSON file in the work's folder; what other code or another model made is thrown away.
+
+    After `minutes` nothing more is begun: OutOfTimeError is raised in its place.
+    """
+
+    def __init__(
+        self, work: Path, model: str, *, fresh: bool, minutes: float = float("inf")
+    ) -> None:
         self.work = work
         self._path = work / "state.json"
+        self._end = time.monotonic() + 60 * minutes
+        self._run: dict[str, Any] | None = None
         of = {"model": model, "code": _digest()}
         self._found: dict[str, Any] = {}
         if self._path.is_file() and not fresh:
@@ -44,11 +59,48 @@ class State:
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """What was made under this name before, else what is made now."""
         if name not in self._found:
+            self.check_time()
             self.put(name, make())
         return self._found[name]
 
+    def check_time(self) -> None:
+        """Raises OutOfTimeError where nothing more is to be begun."""
+        if time.monotonic() >= self._end:
+            raise OutOfTimeError
+
+    def begin_part(self, part: str) -> None:
+        """Note when, at which commit and beside how much else it is measured from here on."""
+        now, load = tell_time(), os.getloadavg()[0]
+        self._run = {"from": now, "until": now, "load": [load, load], "commit": find_commit()}
+        self._found.setdefault("runs", {}).setdefault(part, []).append(self._run)
+
+    def end_part(self, part: str, measured: Sequence[str]) -> dict[str, Any]:
+        """How a part that is whole was measured: `measured` begins what is measured anew next time.
+
+        What was built stays.
+        """
+        runs, self._run = self._found["runs"].pop(part), None
+        loads = [load for each in runs for load in each["load"]]
+        for name in [each for each in self._found if each.startswith(tuple(measured))]:
+            del self._found[name]
+        self._write()
+        return {
+            "from": runs[0]["from"],
+            "until": runs[-1]["until"],
+            "runs": len(runs),
+            "load": [min(loads), max(loads)],
+            "commits": sorted({each["commit"] for each in runs}),
+        }
+
     def put(self, name: str, value: Any) -> None:
         self._found[name] = value
+        if self._run is not None:
+            load = os.getloadavg()[0]
+            least, most = self._run["load"]
+            self._run.update(until=tell_time(), load=[min(least, load), max(most, load)])
+        self._write()
+
+    def _write(self) -> None:
         part = self._path.with_suffix(".part")
         part.write_text(json.dumps(self._found))
         part.replace(self._path)
@@ -85,9 +137,14 @@ class State:
         for number in range(rounds):
             for name, run in runs:
                 if len(found.setdefault(name, [])) <= number:
+                    self.check_time()
                     found[name].append(run())
                     self.put("samples", found)
         return {name: found[name][:rounds] for name, _ in runs}
+
+
+def tell_time() -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime())
 
 
 def _digest() -> str:

@@ -1,7 +1,7 @@
 """A model compiled and in its own framework, beside the floor; side by side in one run.
 
     python bench/engines.py [--rounds 5] [--out bench/results] [--model sklearn_columns]
-                            [--parts start,estimators] [--fresh]
+                            [--parts start,rows,estimators] [--minutes 5] [--fresh]
 
 `empty` is a handler that imports nothing and answers at once: nothing starts with less. The floor
 is what a graph cannot do without: stock wheels of numpy and onnxruntime with
@@ -23,8 +23,10 @@ Estimators: every one that tests/engines/estimators.py fits, and boosters of oth
 compiled and held to itself; its graph is put into the tree that was built for the first model, the
 tree is booted and asked 1,000 rows that no compiler saw.
 
-A part that is not asked for stays in the results as it was. A run that was stopped goes on where
-it was (--fresh: from the start), as long as the code and the model are the same.
+A part that is not asked for stays in the results as it was, with the time, the commit and the load
+that it was measured at. A part is written when it is whole. A run that was stopped, or whose
+--minutes are over (it ends with code 75 then), goes on where it was (--fresh: from the start), as
+long as the code and the model are the same. What was built stays in --work: --clean removes it.
 """
 
 from __future__ import annotations
@@ -40,13 +42,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench import _engines_report, _estimators  # noqa: E402 - the checkout is put on the path first
-from bench._engines_state import Built, State  # noqa: E402
+from bench._engines_state import Built, OutOfTimeError, State  # noqa: E402
 from bench._parts import (  # noqa: E402
     Server,
     Variant,
@@ -126,12 +128,21 @@ class Context:
 
 
 setattr(inner, "_session" if graph else "_entry", Timed())
-whole = []
-for _ in range(600):
-    begun = time.process_time()
-    aws_lambda.handler(event, Context())
-    whole.append(time.process_time() - begun)
-print(statistics.median(whole[100:]) * 1e3, statistics.median(runs[100:]) * 1e3, file=sys.stderr)
+def measure(handler):
+    took = []
+    for _ in range(200):
+        begun = time.process_time()
+        handler(event, Context())
+        took.append(time.process_time() - begun)
+    return statistics.median(took) * 1e3
+
+
+whole, empty = [], []
+for _ in range(25):
+    whole.append(measure(aws_lambda.handler))
+    empty.append(measure(lambda event, context: {"predictions": []}))
+found = [statistics.median(each[5:]) for each in (whole, empty)]
+print(*found, statistics.median(runs[1000:]) * 1e3, file=sys.stderr)
 """
 _ROWS = 1000
 _ASKED = 100
@@ -177,14 +188,17 @@ def by_hand(folder: Path, model: Path, interpreter: Interpreter) -> None:
 
 
 def warm(folder: Path, interpreter: Interpreter, payload: Path) -> dict[str, float]:
-    """Medians of 500 invokes of one row: the handler whole, and its session's run alone."""
+    """One row: the handler whole, one that is empty in turns with it, and the model's run alone.
+
+    Medians of 20 medians of 200 invokes each, after 1,000.
+    """
     done = subprocess.run(
         [str(interpreter.path), "-B", "-c", WARM, str(payload)],
         cwd=folder, capture_output=True, text=True, check=True,
         env={**numeric_environment(), "AWS_REGION": "us-east-1", "LAMBDA_TASK_ROOT": str(folder)},
     )  # fmt: skip
-    whole, run = map(float, done.stderr.split()[-2:])
-    return {"handler_ms": whole, "session_ms": run, "beyond_ms": whole - run}
+    whole, empty, run = map(float, done.stderr.split()[-3:])
+    return {"handler_ms": whole, "session_ms": run, "beyond_ms": whole - run, "empty_ms": empty}
 
 
 def rates(
@@ -245,10 +259,7 @@ def variants(state: State, model: Path, interpreter: Interpreter) -> list[Varian
 
 
 def start(options: argparse.Namespace, state: State, model: Path) -> dict[str, Any]:
-    # an event is strict JSON: what the example has as NaN goes as null
-    example = json.loads(
-        (model / "serving_input_example.json").read_text(), parse_constant=lambda _: None
-    )
+    example = read_example(model)
     payload = json.dumps(example).encode()
     http = http_event("POST", "/invocations", payload, {"content-type": "application/json"})
     made(state, model, Engine.MACHINE_CODE)  # the shortest build first: a run may be stopped
@@ -275,9 +286,8 @@ def start(options: argparse.Namespace, state: State, model: Path) -> dict[str, A
         for key, each, _ in asked
     }
     split = example["dataframe_split"]
-    one, many = options.work / "one.json", {**split, "data": (split["data"] * _ROWS)[:_ROWS]}
+    one = options.work / "one.json"
     one.write_text(json.dumps({"dataframe_split": {**split, "data": split["data"][:1]}}))
-    thousand = json.dumps({"dataframe_split": many}).encode()
     folders = {key: by_key[key].folder for key in ("machine code", "onnx")}
     return {
         "model": options.model,
@@ -289,13 +299,33 @@ def start(options: argparse.Namespace, state: State, model: Path) -> dict[str, A
             key: state.once(f"warm {key}", partial(warm, folder, interpreter, one))
             for key, folder in folders.items()
         },
-        "rows_per_second": state.once(
-            "rates", partial(rates, folders, model, interpreter, thousand)
-        ),
         "engine": compiled.engine,
         "rows_replayed": compiled.rows_replayed,
         "declared_start_cpu_ms": compiled.declared_start_cpu_ms,
     }
+
+
+def read_example(model: Path) -> dict[str, Any]:
+    """An event is strict JSON: what the example has as NaN goes as null."""
+    text = (model / "serving_input_example.json").read_text()
+    read: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
+    return read
+
+
+def rows(state: State, model: Path) -> dict[str, Any]:
+    split = read_example(model)["dataframe_split"]
+    many = {**split, "data": (split["data"] * _ROWS)[:_ROWS]}
+    thousand = json.dumps({"dataframe_split": many}).encode()
+    built = {
+        "machine code": made(state, model, Engine.MACHINE_CODE),
+        "onnx": made(state, model, Engine.ONNX),
+    }
+    folders = {name: Path(each.folder) for name, each in built.items()}
+    interpreter = interpreters.find(built["onnx"].python_minor)
+    found: dict[str, Any] = state.once(
+        "rates", partial(rates, folders, model, interpreter, thousand)
+    )
+    return found
 
 
 def estimators(state: State, model: Path) -> list[dict[str, Any]]:
@@ -303,41 +333,67 @@ def estimators(state: State, model: Path) -> list[dict[str, Any]]:
     python = interpreters.find(compiled.python_minor)
     found: list[dict[str, Any]] = state.get("estimators", [])
     done = {each["name"] for each in found}
+    state.check_time()
     for each in _estimators.outcomes(Path(compiled.folder), python, state.work, done):
         found.append(asdict(each))
         state.put("estimators", found)
+        state.check_time()
     return found
 
 
-def kept(out: Path, found: dict[str, Any]) -> None:
+def write_results(out: Path, found: dict[str, Any]) -> None:
+    """Each file whole or as it was."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "engines.json").write_text(json.dumps(found, indent=2) + "\n")
-    (out / "engines.md").write_text(_engines_report.text(found))
+    texts = {"json": json.dumps(found, indent=2) + "\n", "md": _engines_report.text(found)}
+    for kind, text in texts.items():
+        part = out / f"engines.{kind}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(out / f"engines.{kind}")
+
+
+_MEASURED: Final = {
+    "start": ("size ", "samples", "warm "),
+    "rows": ("rates",),
+    "estimators": ("estimators",),
+}
+"""Parts, and how the names begin of what is measured in each."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", default="sklearn_columns")
-    parser.add_argument("--parts", default="start,estimators")
+    parser.add_argument("--parts", default=",".join(_MEASURED), help="in this order")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin nothing after")
     parser.add_argument("--fresh", action="store_true", help="nothing of a run that was stopped")
+    parser.add_argument("--clean", action="store_true", help="remove what was built, at the end")
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "bench-engines")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
     options = parser.parse_args()
+    parts = options.parts.split(",")
+    if unknown := [part for part in parts if part not in _MEASURED]:
+        parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(_MEASURED)}")
     options.work = options.work.resolve()
     model = ROOT / "tests" / "models" / "made" / options.model
-    state = State(options.work, options.model, fresh=options.fresh)
+    state = State(options.work, options.model, fresh=options.fresh, minutes=options.minutes)
+    measure: dict[str, Callable[[], Any]] = {
+        "start": lambda: start(options, state, model),
+        "rows": lambda: rows(state, model),
+        "estimators": lambda: estimators(state, model),
+    }
     path = options.out / "engines.json"
     found = json.loads(path.read_text()) if path.is_file() else {}
-    parts = options.parts.split(",")
-    if "start" in parts:
-        found["start"] = start(options, state, model)
-        kept(options.out, found)
-    if "estimators" in parts:
-        found["estimators"] = estimators(state, model)
-        kept(options.out, found)
-    # what is measured next is measured anew
-    shutil.rmtree(options.work)
+    for part in parts:
+        state.begin_part(part)
+        try:
+            found[part] = measure[part]()
+        except OutOfTimeError:
+            print(f"The time is over before {part} is whole: run this again.", file=sys.stderr)
+            sys.exit(os.EX_TEMPFAIL)
+        found.setdefault("measured", {})[part] = state.end_part(part, _MEASURED[part])
+        write_results(options.out, found)
+    if options.clean:
+        shutil.rmtree(options.work)
     print((options.out / "engines.md").read_text())
 
 

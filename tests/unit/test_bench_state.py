@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import _engines_state
-from bench._engines_state import Built, State
+from bench._engines_state import Built, OutOfTimeError, State
 
 
 class StoppedError(Exception):
@@ -80,3 +80,35 @@ def test_another_model_or_other_code_begins_anew(
     State(tmp_path, "m", fresh=False).put("x", 1)
     monkeypatch.setattr(_engines_state, "_digest", lambda: "other")
     assert State(tmp_path, "m", fresh=False).get("x", None) is None
+
+
+def test_a_part_tells_of_every_run_and_is_measured_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = iter([0.5, 3.0, 1.0])
+    monkeypatch.setattr("os.getloadavg", lambda: (next(loads), 0, 0))
+    monkeypatch.setattr(_engines_state, "tell_time", iter(["10:00", "10:05", "11:00"]).__next__)
+    monkeypatch.setattr(_engines_state, "find_commit", lambda: "abc")
+    first = State(tmp_path, "m", fresh=False)
+    first.begin_part("rows")
+    first.put("rates", {"x": 1})
+    again = State(tmp_path, "m", fresh=False)
+    again.begin_part("rows")
+    assert again.end_part("rows", ["rates"]) == {
+        "from": "10:00",
+        "until": "11:00",
+        "runs": 2,
+        "load": [0.5, 3.0],
+        "commits": ["abc"],
+    }
+    assert State(tmp_path, "m", fresh=False).get("rates", None) is None
+
+
+def test_nothing_is_begun_once_the_time_is_over(tmp_path: Path) -> None:
+    State(tmp_path, "m", fresh=False).put("x", 1)
+    over = State(tmp_path, "m", fresh=False, minutes=0)
+    assert over.once("x", lambda: 2) == 1
+    with pytest.raises(OutOfTimeError):
+        over.once("y", lambda: 2)
+    with pytest.raises(OutOfTimeError):
+        over.samples(1, [("a", lambda: {"ms": 1.0})])
