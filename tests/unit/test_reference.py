@@ -113,13 +113,15 @@ def test_the_defaults_are_those_of_the_code() -> None:
 def list_metrics(module: Any) -> dict[str, str]:
     """Return the unit of every metric that a module writes."""
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
-    return {
-        str(node.args[0].value): str(node.args[1].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if node.func.attr == "_add" and len(node.args) == 3
-        if isinstance(node.args[0], ast.Constant) and isinstance(node.args[1], ast.Constant)
-    }
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            written = ast.unparse(node.targets[0])
+            if found := re.fullmatch(r"values\['(\w+)'\]", written):
+                names.add(found[1])
+            elif written == "self._values" and isinstance(node.value, ast.Dict):
+                names |= {each.value for each in node.value.keys if isinstance(each, ast.Constant)}
+    return {str(name): module._UNITS.get(name, "Count") for name in names}
 
 
 def test_every_metric_of_a_function_is_described() -> None:
