@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -174,6 +175,8 @@ def test_every_rule_of_an_account_is_planned(
         kms_key_arn=key,
         permissions_boundary_arn="arn:aws:iam::123456789012:policy/bound",
         role_path="/serving/",
+        role_name_prefix="corp-",
+        rollout_signed_by=key,
         domain_name="models.example",
         certificate_arn=f"arn:aws:acm:{_ACCOUNT}:certificate/abc",
         base_path="churn",
@@ -187,6 +190,8 @@ def test_every_rule_of_an_account_is_planned(
         for name, many in counted.items()
         if f"# {name}{'[0]' if many else ''} will be created" not in said
     ]
+    roles = sum(kind == "aws_iam_role" for kind, _ in resources)
+    assert len(set(re.findall(r'"(corp-[^"/]+)"', said))) == roles > 1, said[-3000:]
     # a zip that Lambda takes without a bucket
     assert missing == ["aws_s3_object.code"], said[-3000:]
 
@@ -198,6 +203,10 @@ def test_every_rule_of_an_account_is_planned(
         (
             {"memory_size_mb": 64, "kms_key_arn": "a key"},
             ("memory_size_mb has to be from 128 to 10240.", "kms_key_arn has to be as the pattern"),
+        ),
+        (
+            {"role_name_prefix": "corp prod "},
+            ("role_name_prefix has to be as the pattern",),
         ),
         (
             {"subnet_ids": ["subnet-1"]},
