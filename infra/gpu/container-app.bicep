@@ -96,6 +96,7 @@ resource app 'Microsoft.App/containerApps@2025-01-01' = {
         {
           name: 'model'
           image: image
+          // Container Apps has no security context: the image's own user runs it
           args: ['serve']
           resources: {
             cpu: 8

@@ -15,7 +15,7 @@ from packager.pipeline.emit import _dashboard, _state_machine, _text
 from packager.pipeline.emit._requests import list_requests
 from packager.pipeline.emit._rollout import has_replay, name_preference
 from packager.pipeline.emit._sample_events import payload
-from packager.pipeline.emit._sizing import Sizing
+from packager.pipeline.emit._sizing import Sizing, suggest_concurrency
 from packager.pipeline.function_variables import list_template_variables
 from packager.system import destination_uri
 from packager.types import Artifact, BuildPlan, Device, HttpAuth, VerifiedBundle, Weights
@@ -85,9 +85,7 @@ def context(
         "handler": plan.target.program.entrypoint,
         "largest": packages[: sizes.SHOWN],
         "limits": plan.target.limits,
-        "machine": json.dumps(
-            _state_machine.definition("${FunctionArn}", "${AWS::Partition}"), indent=2
-        ),
+        "machine": _write_state_machine(),
         "model": model,
         "mute": mute,
         "namespace": _NAMESPACE,
@@ -100,6 +98,7 @@ def context(
         "parquet": any(package.name == "pyarrow" for package in plan.lock.packages),
         "plan": plan,
         "replays": has_replay(verified, plan),
+        "reserved_concurrency": suggest_concurrency(plan, verified.evidence, sizing.memory_mb),
         "rollout": name_preference(plan),
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "routes": _ROUTES,
@@ -112,6 +111,11 @@ def context(
         "tags": tagged,
         **_describe_weights(verified, plan),
     }
+
+
+def _write_state_machine() -> str:
+    made = _state_machine.definition("${FunctionArn}", "${AWS::Partition}")
+    return json.dumps(made, indent=2)
 
 
 def _describe_weights(verified: VerifiedBundle, plan: BuildPlan) -> dict[str, object]:

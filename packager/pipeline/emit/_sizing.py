@@ -23,6 +23,12 @@ _LEAST_SECONDS = 30
 _UNMEASURED_SECONDS = 60
 _SLOWER = 3.0
 _LEAST_P99_MS = 1000
+REQUESTS_PER_SECOND = 1000
+"""Requests that pass for long: the default of the template's RequestsPerSecond."""
+_LEAST_RESERVED = 10
+_MOST_RESERVED = 900
+"""Of an account's 1,000, of which 100 stay for all others:
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,4 +145,28 @@ def _measure_p99(measured: ColdStart | None, share: float, timeout_seconds: int)
     return min(ceiling, max(_LEAST_P99_MS, slow)), (
         f"{_SLOWER:g} times the first answer's {measured.first_invoke_ms:.0f} ms at {share:.0%} of "
         f"a CPU, at least {_LEAST_P99_MS} ms, at most 80 % of the timeout"
+    )
+
+
+def suggest_concurrency(plan: BuildPlan, evidence: Evidence, memory_mb: int) -> str:
+    """A sentence for Lambda's ReservedConcurrency, as no build sets anything aside.
+
+    By Little's law: requests that arrive in the time that one takes are there at once.
+    """
+    measured = evidence.replay.cold_start
+    share = min(1.0, memory_mb / plan.target.limits.whole_cpu_mb)
+    if measured is None:
+        return "none is set aside; nothing was measured that a number could be suggested by"
+    busy_ms = _SLOWER * measured.warm_invoke_ms / share
+    needed = max(_LEAST_RESERVED, math.ceil(REQUESTS_PER_SECOND * busy_ms / 1000))
+    if needed > _MOST_RESERVED:
+        return (
+            f"none is set aside; {REQUESTS_PER_SECOND:,} requests a second need {needed:,} at "
+            f"once, and an account's usual quota leaves {_MOST_RESERVED}: set "
+            "RequestsPerSecond lower, or ask for a higher quota"
+        )
+    return (
+        f"none is set aside; {needed} keeps this function from taking all that your account has, "
+        f"and is enough for {REQUESTS_PER_SECOND:,} requests of one row a second: one took "
+        f"{measured.warm_invoke_ms:.2g} ms here, {_SLOWER:g} times that at {share:.0%} of a CPU"
     )

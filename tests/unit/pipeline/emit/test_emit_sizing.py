@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from packager.deployments._parameters import template_parameters
 from packager.errors import ConfigurationError, VerificationError
-from packager.pipeline.emit._sizing import Sizing, size
+from packager.pipeline.emit._sizing import REQUESTS_PER_SECOND, Sizing, size, suggest_concurrency
 from packager.types import ColdStart
 from tests import fake_plan
 
@@ -162,3 +163,30 @@ def test_what_cannot_be_had_is_refused(asked: dict[str, int], message: str) -> N
 def test_a_need_beyond_the_target_names_the_way_out() -> None:
     with pytest.raises(VerificationError, match=r"10,241 MB.*aws-lambda-image"):
         _size(peak_mb=10_241)
+
+
+@pytest.mark.parametrize(
+    ("warm_ms", "words"),
+    [
+        # 1,000 a second x 3 x 1 ms at 512 of 1769 MB
+        (1.0, "none is set aside; 11 keeps this function"),
+        (0.1, "none is set aside; 10 keeps this function"),
+        (50.0, "none is set aside; 519 keeps this function"),
+        (100.0, "need 1,037 at once"),
+    ],
+)
+def test_reserved_concurrency_is_suggested_by_what_an_answer_took(
+    warm_ms: float, words: str
+) -> None:
+    cold = replace(_COLD, warm_invoke_ms=warm_ms)
+    found = suggest_concurrency(fake_plan.plan(), fake_plan.evidence(cold_start=cold), 512)
+    assert words in found
+
+
+def test_nothing_is_suggested_where_nothing_was_measured() -> None:
+    evidence = fake_plan.evidence(cold_start=None)
+    assert "nothing was measured" in suggest_concurrency(fake_plan.plan(), evidence, 512)
+
+
+def test_the_rate_is_that_of_the_template() -> None:
+    assert template_parameters()["RequestsPerSecond"]["Default"] == REQUESTS_PER_SECOND
