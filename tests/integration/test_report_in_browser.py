@@ -166,6 +166,8 @@ def test_a_large_page_is_painted_before_its_charts_are_drawn(
     assert tab.ask(f"{painted} < Number(document.documentElement.dataset.loaded)")
     assert tab.list_complaints() == []
     assert not tab.ask("document.querySelector('[data-chart=\"drift\"]').dataset.drawn")
+    # the least of a few: other programs slow this one down, and none makes it faster
+    assert min(tab.measure_paint((tmp_path / "page.html").as_uri()) for _ in range(3)) < 80
 
 
 def test_the_charts_fit_the_sheet_that_is_printed(
