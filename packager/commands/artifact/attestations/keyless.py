@@ -7,6 +7,7 @@ the identity and the issuer of the token, and believes the authority and the log
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -136,8 +137,9 @@ def sign_keyless(folder: Path, request: Keyless, *, builder_id: str) -> SignedAr
     subject = state_artifact(folder, builder_id=builder_id)
     earlier = read_bundles(subject.home)
     with _explain_sigstore():
+        given = _find_token()
         config = _open_config(request.trust_config)
-        token = _find_token(config)
+        token = given or _ask_login(config)
         context = SigningContext.from_trust_config(config)
         with context.signer(token) as signer:
             made = [
@@ -164,6 +166,8 @@ def check_extra() -> None:
 def _open_config(path: Path | None, *, offline: bool = False) -> ClientTrustConfig:
     from sigstore.models import ClientTrustConfig  # noqa: PLC0415 - an extra
 
+    # what it says beside its errors is meant for its own command
+    logging.getLogger("sigstore").addHandler(logging.NullHandler())
     if path is None:
         return ClientTrustConfig.production(offline=offline)
     try:
@@ -185,14 +189,20 @@ def _open_config(path: Path | None, *, offline: bool = False) -> ClientTrustConf
         ) from error
 
 
-def _find_token(config: ClientTrustConfig) -> IdentityToken:
-    """From the environment, from the CI system, or from whoever sits at the terminal."""
-    from sigstore.oidc import IdentityToken, Issuer, detect_credential  # noqa: PLC0415 - an extra
+def _find_token() -> IdentityToken | None:
+    """From the environment or the CI system; None where somebody at a terminal can be asked."""
+    from sigstore.oidc import IdentityToken, detect_credential  # noqa: PLC0415 - an extra
 
     if raw := os.environ.get(TOKEN_VARIABLE) or detect_credential():
         return IdentityToken(raw)
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigurationError(_NO_TOKEN)
+    return None
+
+
+def _ask_login(config: ClientTrustConfig) -> IdentityToken:
+    from sigstore.oidc import Issuer  # noqa: PLC0415 - an extra
+
     return Issuer(config.signing_config.get_oidc_url()).identity_token()
 
 

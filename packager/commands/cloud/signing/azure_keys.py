@@ -6,6 +6,7 @@ version of a key, so that the public half is read here.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,8 @@ def explain_vault(key: str) -> Iterator[None]:
             "Asking Azure Key Vault needs azure-identity and azure-keyvault-keys: "
             f"`{name_install(extra='azure-keys')}`."
         ) from error
+    # it warns of each way to a login that there is not, before its error says so
+    logging.getLogger("azure").addHandler(logging.NullHandler())
     try:
         yield
     except AzureError as error:

@@ -254,6 +254,13 @@ def test_a_token_that_cannot_be_used_is_named(
     assert not (artifact / BUNDLES).exists()
 
 
+def test_without_an_identity_nothing_is_fetched(artifact: Path) -> None:
+    """There is no network here: it would end with 11."""
+    code, message = run("sign", artifact, "--keyless")
+    assert code == 2
+    assert "found no identity" in message
+
+
 @pytest.mark.parametrize(
     "refusal", [(403, '{"message": "the token is not for this instance"}'), (500, "x")]
 )
