@@ -61,7 +61,7 @@ Issuer = Annotated[
         "--issuer",
         metavar="<url>",
         rich_help_panel=Panel.PROOF,
-        help="Who vouches for --identity, such as https://token.actions.githubusercontent.com.",
+        help="Who vouches for --identity: its OpenID Connect issuer, as https://gitlab.com.",
         show_default=False,
     ),
 ]
