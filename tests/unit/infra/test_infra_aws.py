@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -290,17 +291,34 @@ def test_what_is_named_by_the_stack_is_granted_by_its_prefix() -> None:
     assert [name for name, where in limited.items() if "${StackPrefix}*" not in where] == []
 
 
-def test_roles_that_a_prefix_names_are_granted_by_both() -> None:
-    prefixed = "role/${RoleNamePrefix}${StackPrefix}*"
+def test_roles_are_granted_by_their_prefix_and_the_stacks() -> None:
     for each in _statements("ExecutionRole"):
         if each["Sid"] in {"Roles", "HandOver", "Operators"}:
-            where = [one["Fn::If"] for one in each["Resource"] if "Fn::If" in one]
-            named = [one["Fn::Sub"] for _, one, _ in where]
-            assert {test for test, _, _ in where} == {"NamesRoles"}
-            assert [name.rpartition(":")[2] for name in named] == [
-                prefixed,
-                prefixed.replace("role/", "role/*/"),
+            assert [one["Fn::Sub"].rpartition(":")[2] for one in each["Resource"]] == [
+                "role/${RoleNamePrefix}${StackPrefix}*",
+                "role/*/${RoleNamePrefix}${StackPrefix}*",
             ]
+
+
+def test_the_policies_of_the_roles_are_no_longer_than_a_role_takes() -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html."""
+    template = sam.parse(_ROLE.read_text("utf-8"))
+    longest = {
+        name: "x" * spec.get("MaxLength", 63) for name, spec in template["Parameters"].items()
+    }
+    longest |= {
+        "AWS::Partition": "aws",
+        "AWS::Region": "ap-southeast-2",
+        "AWS::AccountId": "1" * 12,
+    }
+    for name in ("ExecutionRole", "DeployRole"):
+        policies = template["Resources"][name]["Properties"]["Policies"]
+        text = json.dumps([each["PolicyDocument"] for each in policies], separators=(",", ":"))
+        text = re.sub(r'\{"Fn::(?:Sub|GetAtt)":("[^"]*"|\[[^]]*\])\}', r"\1", text)
+        text = re.sub(r'\{"Fn::If":\["\w+",("[^"]*"),\{"Ref":"AWS::NoValue"\}\]\}', r"\1", text)
+        text = re.sub(r"\$\{([\w:]+)\}", lambda found: longest.get(found[1], "x" * 60), text)
+        assert len(text) <= 10_240
+        assert "x" * 40 in text
 
 
 _OPEN: Final = {
