@@ -11,6 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# how long an example takes is the machine's affair
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
 
 # images of Python ask for no bytecode; then each of the interpreters that tests start compiles all
 # that it imports anew, and these spend more time in that than in what they are asked

@@ -11,11 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-
-# how long an example takes is the machine's affair
-settings.register_profile("steady", deadline=None)
-settings.load_profile("steady")
 
 _HERE = Path(__file__).parent
 _ALL = find_spec("mlflow") is not None
