@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from packager import targets
 from packager.commands import engine_comparison
@@ -18,39 +19,51 @@ from packager.commands.targets.fit import needs_gpu
 from packager.commands.targets.measurements import measured_before
 from packager.commands.targets.selection import list_verdicts, verdicts_of
 from packager.commands.targets.workload import Measured, Workload
+from packager.engines import compile_model
 from packager.environments import resolver_memory
-from packager.errors import ModelFormatError
+from packager.errors import ModelFormatError, VerificationError
 from packager.models.registry import ModelRegistry
 from packager.pipeline import sizes
-from packager.pipeline.build import plan_build
+from packager.pipeline.build import begin_stage, plan_build
 from packager.pipeline.slim import slim
 from packager.system import atomic_output
 from packager.system.file_tree import sha256
 from packager.types import (
     BuildPlan,
     BuildRequest,
+    Bundle,
+    Engine,
     Inspection,
     LedgerEntry,
     LedgerRow,
+    PassName,
     PlanSummary,
     Provided,
     ReportSummary,
     ResolvedModel,
+    Stage,
 )
 
 _Document: TypeAlias = dict[str, Any]
+_STAGES: Final = (Stage.RESOLVE, Stage.PLAN, Stage.ASK, Stage.SLIM)
+_UNDEFERRED: Final = (
+    "Imports were not deferred, which a build does too: it starts faster than what is here, and "
+    "differs a little in size."
+)
 
 
 def inspect_model(
     request: BuildRequest, registry: ModelRegistry, workload: Workload, *, engines: bool = False
 ) -> Inspection:
-    """Plan, and stage the first attempt, so that sizes are measured rather than guessed.
+    """Plan, and slim the first attempt, so that sizes are measured rather than guessed.
 
-    With `engines` an artifact is built and measured with each.
+    A model that can be compiled is measured as a library. Imports of a framework are not deferred:
+    that takes most of a build's time, and hardly changes a size. With `engines` an artifact is
+    built and measured with each.
     """
     figures = engine_comparison.compare_engines(request, registry) if engines else None
-    with plan_build(request, registry) as (model, attempts, place):
-        bundle = slim(attempts[0], place.stage("slim"))
+    with plan_build(request, registry, stages=_STAGES) as (model, attempts, place):
+        attempt, bundle, notes = _slim_first(attempts, place)
         packages = sizes.by_package((file.path, file.size_bytes) for file in bundle.files)
         summary = plan_summary(model, attempts)
         return {
@@ -58,7 +71,7 @@ def inspect_model(
             "attempts": summary["attempts"],
             "ledger": list_ledger(bundle.ledger),
             "largest": packages[: sizes.SHOWN],
-            "room": sizes.unlocking(packages, attempts[0].target, attempts[0].runtime),
+            "room": sizes.unlocking(packages, attempt.target, attempt.runtime),
             "targets": list_verdicts(
                 verdicts_of(
                     Measured(
@@ -70,8 +83,38 @@ def inspect_model(
                 )
             ),
             "engines": engine_comparison.applying(model) if figures is None else figures,
-            "notes": list(model.notes),
+            "notes": [*model.notes, *notes],
         }
+
+
+def _slim_first(
+    attempts: Sequence[BuildPlan], place: atomic_output.Place
+) -> tuple[BuildPlan, Bundle, list[str]]:
+    """Slim the first attempt that an engine can make, with what is to say of it.
+
+    Raises VerificationError where none can.
+    """
+    notes: list[str] = []
+    unable: dict[Engine, VerificationError] = {}
+    for number, attempt in enumerate(each for each in attempts if each.engine not in unable):
+        folder = place.stage(f"attempt-{number}")
+        if attempt.engine is not Engine.NATIVE:
+            begin_stage(Stage.ASK, _STAGES)
+            try:
+                attempt = compile_model(attempt, folder)  # noqa: PLW2901 - of the same model
+            except VerificationError as error:
+                unable[attempt.engine] = error
+                words = " ".join(error.findings[0].message.split())
+                notes.append(f"Not measured as {attempt.engine}: {words}")
+                continue
+        else:
+            attempt = replace(  # noqa: PLW2901 - a step less
+                attempt, passes=tuple(name for name in attempt.passes if name != PassName.DEFER)
+            )
+            notes.append(_UNDEFERRED)
+        begin_stage(Stage.SLIM, _STAGES)
+        return attempt, slim(attempt, folder), notes
+    raise next(iter(unable.values()))
 
 
 def inspect_artifact(folder: Path, workload: Workload, facts_dir: Path | None = None) -> Inspection:

@@ -92,7 +92,7 @@ _PLANNED: Final = (Stage.RESOLVE, Stage.PLAN)
 """All stages of what is planned and not built."""
 
 
-def _begin_stage(stage: Stage, among: tuple[Stage, ...] = tuple(Stage)) -> None:
+def begin_stage(stage: Stage, among: tuple[Stage, ...] = tuple(Stage)) -> None:
     """Say that it begins: who shows the progress reads `stage` and `stages` from the record."""
     _LOG.info("%s", _SAID[stage], extra={"stage": stage, "stages": among})
 
@@ -162,9 +162,9 @@ def _planning(
         atomic_output.replacing(request.output.folder) as place,
         _resolving(request),
     ):
-        _begin_stage(Stage.RESOLVE)
+        begin_stage(Stage.RESOLVE)
         model = take_model(resolve(request, registry, place.stage("model")))
-        _begin_stage(Stage.PLAN)
+        begin_stage(Stage.PLAN)
         yield model, _pin_bases(plan(request, model, target), pin_base), place
 
 
@@ -203,9 +203,9 @@ def _build_planned(
             attempt, verified = _first_proven(attempts, place, beside, early)
     verified = take_proof(verified)
     verified = _judge_supply_chain(verified, attempt, answer_audit)
-    _begin_stage(Stage.PACKAGE)
+    begin_stage(Stage.PACKAGE)
     artifact = package(verified, attempt, place.out)
-    _begin_stage(Stage.EMIT)
+    begin_stage(Stage.EMIT)
     return emit(artifact, verified, attempt, place.out)
 
 
@@ -273,11 +273,16 @@ def _working_beside() -> Iterator[_Beside]:
 
 @contextlib.contextmanager
 def plan_build(
-    request: BuildRequest, registry: ModelRegistry, *, as_built: bool = False
+    request: BuildRequest,
+    registry: ModelRegistry,
+    *,
+    as_built: bool = False,
+    stages: tuple[Stage, ...] = _PLANNED,
 ) -> Iterator[tuple[ResolvedModel, tuple[BuildPlan, ...], atomic_output.Place]]:
     """The first two stages alone, in a folder that goes away: for --dry-run, inspect and serve.
 
-    With `as_built` what a build could not prove is refused, as it is by `build`.
+    With `as_built` what a build could not prove is refused, as it is by `build`. `stages` are those
+    that the caller goes through in all.
     """
     target = check(request)
     if as_built:
@@ -286,9 +291,9 @@ def plan_build(
         atomic_output.refuse_foreign(request.output.folder.absolute())
         atomic_output.check_writable(request.output.folder.absolute())
     with atomic_output.scratch() as place, _resolving(request):
-        _begin_stage(Stage.RESOLVE, _PLANNED)
+        begin_stage(Stage.RESOLVE, stages)
         model = resolve(request, registry, place.stage("model"))
-        _begin_stage(Stage.PLAN, _PLANNED)
+        begin_stage(Stage.PLAN, stages)
         attempts = plan(request, model, target)
         if as_built:
             _check_end(request, model, attempts)
@@ -328,7 +333,7 @@ def _first_proven(
         folder = place.stage(f"attempt-{number}")
         total = len(failed) + 1 + len(waiting)
         _LOG.info("Attempt %d of %d: %s", number + 1, total, _label(attempt), extra=_ATTEMPT)
-        _begin_stage(Stage.ASK)
+        begin_stage(Stage.ASK)
         try:
             if attempt.engine is not Engine.NATIVE:
                 ask_early = functools.partial(ask_rows_early, early, attempt)
@@ -516,10 +521,10 @@ def _proven(
         work = slimming.parent
         slimming.mkdir(parents=True, exist_ok=begun is not None)
         (work / "verify").mkdir()
-        _begin_stage(Stage.SLIM)
+        begin_stage(Stage.SLIM)
         bundle = slim(attempt, slimming, begun) if begun else slim(attempt, slimming)
         begun = None
-        _begin_stage(Stage.VERIFY)
+        begin_stage(Stage.VERIFY)
         try:
             return attempt, verify(bundle, attempt, work / "verify")
         except VerificationError as error:
@@ -546,9 +551,9 @@ def _rebuild_without_cause(
         shutil.rmtree(folder, ignore_errors=True)
         for name in ("slim", "verify"):
             (folder / name).mkdir(parents=True)
-        _begin_stage(Stage.SLIM)
+        begin_stage(Stage.SLIM)
         bundle = slim(plan, folder / "slim")
-        _begin_stage(Stage.VERIFY)
+        begin_stage(Stage.VERIFY)
         return verify(bundle, plan, folder / "verify")
 
     return without_cause(attempt, prove, error.findings[0].message)

@@ -83,7 +83,7 @@ def inspect(
                     target=TargetOptions(
                         architecture=architecture, python_minor=python_minor, facts_dir=facts_dir
                     ),
-                    engine=EngineOptions(kind=Engine.NATIVE, tier=tier),
+                    engine=EngineOptions(tier=tier),
                     proof=ProofOptions(example=example),
                 )
             )

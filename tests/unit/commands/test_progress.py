@@ -43,7 +43,7 @@ with console.progress(verbose=False, quiet="quiet" in sys.argv, about="build one
     for stage in Stage:
         if stage is Stage.ASK:
             log.info("Attempt 1 of 2: native/numpy", extra=build._ATTEMPT)
-        build._begin_stage(stage)
+        build.begin_stage(stage)
         if stage is Stage.SLIM:
             log.info("Deferring imports: " + "x" * 200)
             log.warning("Attempt 1 of 2 is given up: replay: row 3")
@@ -189,7 +189,7 @@ def _log_beside() -> None:
 
 def test_work_of_another_stage_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
     with live_progress.progress(verbose=False):
-        build._begin_stage(Stage.ASK)
+        build.begin_stage(Stage.ASK)
         _log_beside()
     _, line, warning = capsys.readouterr().err.splitlines()
     assert line.endswith("s  Meanwhile: prune: 300 -> 200 MB")
@@ -202,7 +202,7 @@ def test_the_view_says_what_the_present_stage_does(monkeypatch: pytest.MonkeyPat
         live_progress, "_ERR", Console(file=out, force_terminal=True, _environ={"TERM": "xterm"})
     )
     with live_progress.progress(verbose=False):
-        build._begin_stage(Stage.ASK)
+        build.begin_stage(Stage.ASK)
         _log_beside()
         assert [view.text for view in live_progress._shown] == ["Asking the registered model"]
     assert "It is odd." in out.getvalue()
