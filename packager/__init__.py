@@ -9,26 +9,52 @@ Importing this imports nothing of a build.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from packager.pipeline.output.several import BuildResult, Progress
     from packager.types import BuildRequest, Provided, make_request
 
 __version__: Final = "0.1.0"
-__all__ = ["BuildRequest", "Provided", "__version__", "build", "make_request"]
+__all__ = [
+    "BuildRequest",
+    "BuildResult",
+    "Progress",
+    "Provided",
+    "__version__",
+    "build",
+    "build_all",
+    "make_request",
+]
 
 
-def build(request: BuildRequest) -> Provided:
+def build(
+    request: BuildRequest, *, on_progress: Callable[[Progress], object] | None = None
+) -> Provided:
     """Build, prove and emit an artifact into `request.output.folder`, or take one that was kept.
 
-    Raises the errors of packager.errors, as `packager build` ends with their exit codes. The folder
-    holds a whole artifact afterwards, or what it held before.
+    `on_progress` is called with each line of progress, from whichever thread does the work; what it
+    raises ends the build. Raises the errors of packager.errors, as `packager build` ends with their
+    exit codes. The folder holds a whole artifact afterwards, or what it held before.
     """
-    from packager.models.registry import MlflowRegistry
-    from packager.pipeline.build import build_or_reuse
+    from packager.pipeline.output.several import build_one
 
-    registry = MlflowRegistry(request.model.tracking_uri, request.model.registry_uri)
-    return build_or_reuse(request, registry)
+    return build_one(request, on_progress)
+
+
+def build_all(
+    requests: Iterable[BuildRequest], *, on_progress: Callable[[Progress], object] | None = None
+) -> tuple[BuildResult, ...]:
+    """Build one artifact after the other, as `packager build --all` does; one result for each.
+
+    A build that fails has its error in its result, and loses no other. Raises ConfigurationError,
+    before anything is built, where one artifact would replace another, and what `on_progress`
+    raises.
+    """
+    from packager.pipeline.output.several import build_each
+
+    return build_each(requests, on_progress)
 
 
 def __getattr__(name: str) -> object:
@@ -36,4 +62,8 @@ def __getattr__(name: str) -> object:
         from packager import types
 
         return getattr(types, name)
+    if name in {"BuildResult", "Progress"}:
+        from packager.pipeline.output import several
+
+        return getattr(several, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,7 @@ from packager.cli._configuration.file import (
     find_configuration,
     read_configuration,
 )
-from packager.cli._configuration.jobs import Job, check_file, check_outputs, list_jobs
+from packager.cli._configuration.jobs import Job, check_file, list_jobs
 from packager.cli._configuration.options import (
     MODEL,
     check_settings,
@@ -69,6 +69,8 @@ class ConfiguredCommand(ModelCommand):
 
     def _parse_each(self, ctx: typer.Context, args: list[str], jobs: tuple[Job, ...]) -> Jobs:
         """Read the options of every artifact, before the first is built."""
+        from packager.pipeline.output.place import check_outputs
+
         contexts: Jobs = tuple(
             cast("typer.Context", self.make_context(ctx.info_name, [*args], ctx.parent, obj=job))
             for job in jobs

@@ -128,20 +128,6 @@ def check_file(
     read_targets(file, "")
 
 
-def check_outputs(folders: Mapping[str, Path]) -> None:
-    """Raises ConfigurationError where an artifact would replace another of the same run."""
-    seen: dict[Path, str] = {}
-    for title, folder in folders.items():
-        path = folder.resolve()
-        for other, of in seen.items():
-            if path == other or path in other.parents or other in path.parents:
-                raise ConfigurationError(
-                    f"{of} would be written to {other} and {title} to {path}: one would replace "
-                    "the other. Give each build an `out` of its own."
-                )
-        seen[path] = title
-
-
 def _drop_lists(settings: Mapping[str, Setting]) -> dict[str, Setting]:
     """Leave out the model, and a list of targets: neither is an option's value."""
     return {

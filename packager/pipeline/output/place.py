@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,20 @@ def check_place(request: BuildRequest) -> None:
     final = out.resolve() if out.name in {"", ".."} else out.parent.resolve() / out.name
     if why := next(_refuse_place(final, request), None):
         raise ConfigurationError(f"--out {out}: {why}. Name another folder.")
+
+
+def check_outputs(folders: Mapping[str, Path]) -> None:
+    """Raises ConfigurationError where an artifact would replace another of the same run."""
+    seen: dict[Path, str] = {}
+    for title, folder in folders.items():
+        path = folder.resolve()
+        for other, of in seen.items():
+            if path == other or path in other.parents or other in path.parents:
+                raise ConfigurationError(
+                    f"{of} would be written to {other} and {title} to {path}: one would replace "
+                    "the other. Give each build an `out` of its own."
+                )
+        seen[path] = title
 
 
 def _escape(text: str) -> str:
