@@ -56,12 +56,38 @@ def replacing(final: Path) -> Iterator[Place]:
     """Yield a partial folder beside `final`; on success it takes its place, else it goes away.
 
     Raises ConfigurationError where `final` holds anything that we did not make, StorageError where
-    the disk is full or the parent cannot be written. `final` is untouched by a failure.
+    the disk is full or the parent cannot be written. `final` is untouched by a failure, and folders
+    that were made on the way to it go away again.
     """
     final = final.absolute()
     refuse_foreign(final)
+    with _making_parents(final), _replacing(final) as place:
+        yield place
+
+
+@contextlib.contextmanager
+def _making_parents(final: Path) -> Iterator[None]:
+    """Have the folders above `final`; those that were made go away where nothing came into them."""
+    made = [each for each in final.parents if not each.exists()]
+    try:
+        with _disk_errors(final.parent):
+            try:
+                final.parent.mkdir(parents=True, exist_ok=True)
+            except FileNotFoundError as error:  # as below /proc
+                raise StorageError(
+                    f"{error.filename or final.parent} cannot be made: {error.strerror}. Name a "
+                    "folder on a file system that takes new ones, with --out."
+                ) from error
+        yield
+    finally:
+        for each in made:
+            with contextlib.suppress(OSError):
+                each.rmdir()
+
+
+@contextlib.contextmanager
+def _replacing(final: Path) -> Iterator[Place]:
     with _disk_errors(final.parent):
-        final.parent.mkdir(parents=True, exist_ok=True)
         _sweep_leftovers(final)
         root = final.parent / f".{_shorten(final.name)}.partial-{os.getpid()}"
         root.mkdir()

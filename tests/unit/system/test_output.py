@@ -170,3 +170,38 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path: Path, monkeypatch: pytest.M
         atomic_output.replace_file(path, b"two")
     assert path.read_bytes() == b"one"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["other", "state.json"]
+
+
+def test_folders_on_the_way_go_away_again_where_a_build_fails(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with (
+        pytest.raises(RuntimeError),
+        atomic_output.replacing(tmp_path / "mine" / "a" / "b" / "dist"),
+    ):
+        raise RuntimeError
+
+    assert [*tmp_path.rglob("*")] == [tmp_path / "mine"]
+
+
+def test_folders_on_the_way_stay_with_what_came_into_them(tmp_path: Path) -> None:
+    def build() -> None:
+        with atomic_output.replacing(tmp_path / "a" / "b" / "dist"):
+            (tmp_path / "a" / "another").touch()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        build()
+    assert [*tmp_path.rglob("*")] == [tmp_path / "a", tmp_path / "a" / "another"]
+
+    with atomic_output.replacing(tmp_path / "c" / "dist") as place:
+        (place.out / "report.json").touch()
+    assert (tmp_path / "c" / "dist" / "report.json").is_file()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is of Linux")
+def test_a_file_system_that_takes_no_folder_is_named() -> None:
+    with (
+        pytest.raises(StorageError, match=r"(?s)/proc.*Name a.* folder"),
+        atomic_output.replacing(Path("/proc/packager/dist")),
+    ):
+        pass
