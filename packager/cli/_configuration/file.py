@@ -77,6 +77,10 @@ def find_configuration(folder: Path) -> ConfigurationFile | None:
                 f"{each} cannot be read: {error.strerror}. It may have a {FILENAME}: name one with "
                 "--config, or give --no-config."
             ) from error
+        if own.is_dir():
+            raise ConfigurationError(
+                f"{own} is a folder. Give it another name, or name a file with --config."
+            )
         if has_own:
             return read_configuration(own)
         if has_project and _has_table(project):
@@ -110,6 +114,11 @@ def read_configuration(path: Path) -> ConfigurationFile:
             raise ConfigurationError(
                 f"{setting.place}: {name!r} cannot name a build. Take letters, digits, '.', '-' "
                 "and '_', 64 of them at most; the first is a letter or a digit."
+            )
+        if not isinstance(setting.value, Mapping):
+            raise ConfigurationError(
+                f"{setting.place}: {name!r} has to be a table: every build has a name and a table "
+                f"of its own, for example [{'.'.join((*prefix, 'build', 'churn'))}]."
             )
         keys = (*prefix, "build", name)
         build = _Table(path, keys, lines).read(setting.value)

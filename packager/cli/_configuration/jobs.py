@@ -10,8 +10,13 @@ from typing import Final
 import typer
 from typer.core import TyperOption
 
-from packager.cli._configuration.file import TARGETS, ConfigurationFile, Setting
-from packager.cli._configuration.options import MODEL, TARGET, check_settings
+from packager.cli._configuration.file import (
+    TARGETS,
+    ConfigurationFile,
+    Setting,
+    TargetTable,
+)
+from packager.cli._configuration.options import MODEL, TARGET, Faults, check_settings
 from packager.errors import ConfigurationError, suggest_name
 
 _OUT: Final = "out"
@@ -112,20 +117,32 @@ def check_file(
 ) -> None:
     """Hold the whole file to what there is, so that a mistake shows before anything is built.
 
-    Raises ConfigurationError.
+    Raises ConfigurationError with all that is wrong.
     """
-    check_settings(_drop_lists(file.defaults), file, options, ctx)
+    faults = Faults()
+    with faults.collecting():
+        check_settings(_drop_lists(file.defaults), file, options, ctx)
     for build, own in file.builds.items():
-        read_targets(file, build)
-        check_settings(_drop_lists(own), file, options, ctx)
+        with faults.collecting():
+            read_targets(file, build)
+        with faults.collecting():
+            check_settings(_drop_lists(own), file, options, ctx)
         for table in file.targets.get(build, {}).values():
-            for key in {MODEL, TARGET, TARGETS} & table.settings.keys():
-                raise ConfigurationError(
-                    f"{table.settings[key].place}: {key} is of the whole build: write it in "
-                    f"[build.{build}]."
-                )
-            check_settings(table.settings, file, options, ctx)
-    read_targets(file, "")
+            with faults.collecting():
+                _check_table(table, build)
+                check_settings(table.settings, file, options, ctx)
+    with faults.collecting():
+        read_targets(file, "")
+    faults.check()
+
+
+def _check_table(table: TargetTable, build: str) -> None:
+    """Raises ConfigurationError for a key that a target's table cannot have."""
+    for key in sorted({MODEL, TARGET, TARGETS} & table.settings.keys()):
+        raise ConfigurationError(
+            f"{table.settings[key].place}: {key} is of the whole build: write it in "
+            f"[build.{build}]."
+        )
 
 
 def _drop_lists(settings: Mapping[str, Setting]) -> dict[str, Setting]:

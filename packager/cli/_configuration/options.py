@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -63,18 +64,41 @@ def check_settings(
 ) -> dict[str, object]:
     """Return the values by the parameters that they are for.
 
-    Raises ConfigurationError for a key that is no option, and for a value that the option refuses.
+    Raises ConfigurationError for all keys that are no option, and all values that theirs refuses.
     """
     found: dict[str, object] = {}
+    faults = Faults()
     for key, setting in settings.items():
-        option = options.get(key)
-        if option is None or option.name is None:
-            raise ConfigurationError(
-                f"{setting.place}: [{setting.table}] has {key!r}, which is no option of "
-                f"`packager build`.{_explain_unknown(key, options)}"
-            )
-        found[option.name] = _check_value(option, key, setting, file.folder, ctx)
+        with faults.collecting():
+            option = options.get(key)
+            if option is None or option.name is None:
+                raise ConfigurationError(
+                    f"{setting.place}: [{setting.table}] has {key!r}, which is no option of "
+                    f"`packager build`.{_explain_unknown(key, options)}"
+                )
+            found[option.name] = _check_value(option, key, setting, file.folder, ctx)
+    faults.check()
     return found
+
+
+class Faults:
+    """What is wrong with a file, so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, None] = {}
+
+    @contextlib.contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Take up what the block refuses, and go on."""
+        try:
+            yield
+        except ConfigurationError as error:
+            self._lines.update(dict.fromkeys(str(error).splitlines()))
+
+    def check(self) -> None:
+        """Raises ConfigurationError with a line for each fault, in the order of the file."""
+        if self._lines:
+            raise ConfigurationError("\n".join(self._lines))
 
 
 def _explain_unknown(key: str, options: Mapping[str, TyperOption]) -> str:

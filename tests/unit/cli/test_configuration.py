@@ -194,6 +194,28 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, words: 
     assert "word@" not in told
 
 
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "packager.toml"
+    path.write_text(
+        '[defaults]\nmemry = 5\n[build.x]\nmodel = "models:/x/1"\nrows = "many"\ncache = 1\n'
+        '[build.y]\nmodel = "models:/y/1"\ntarget = "aws"\n[build.y.targets.gpu]\n'
+    )
+    told = fail("x", "--config", str(path))
+
+    assert [line.split(",")[1] for line in told.splitlines()] == [
+        *(" line 2", " line 5", " line 6", " line 9"),
+    ]
+
+
+def test_a_folder_of_the_file_s_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "packager.toml").mkdir()
+
+    assert "packager.toml is a folder. Give it another name" in fail("x")
+
+
 def test_a_name_that_is_none_is_answered_with_the_closest(folder: Path) -> None:
     told = fail("chrn")
 
