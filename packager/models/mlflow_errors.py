@@ -52,11 +52,11 @@ _CLIENT_ERRORS: Final = (
     ("google.auth.exceptions", "GoogleAuthError"),
 )
 _PACKAGES: Final = {
-    "MySQLdb": "mysqlclient",
-    "azure": "azure-storage-blob azure-identity",
-    "google": "google-cloud-storage",
-    "psycopg": "'psycopg[binary]'",
-    "psycopg2": "psycopg2-binary",
+    "MySQLdb": ("mysqlclient",),
+    "azure": ("azure-storage-blob", "azure-identity"),
+    "google": ("google-cloud-storage",),
+    "psycopg": ("psycopg[binary]",),
+    "psycopg2": ("psycopg2-binary",),
 }
 """Distributions of the modules that clients of stores import, where the names differ."""
 _DENIED: Final = re.compile(
@@ -120,10 +120,10 @@ def explain_error(
         return StorageError(f"{uri} does not fit on the disk under {into}.\n{words}")
     if isinstance(error, ImportError):
         module = (error.name or "").partition(".")[0]
-        package = _PACKAGES.get(module, module or "NAME")
+        packages = _PACKAGES.get(module, (module or "NAME",))
         return RegistryUnavailableError(
             f"Reading {uri} from {where} needs a package that is not installed: {words}.\n"
-            f"Install it beside packager (`{name_install(package=package)}`), or read the "
+            f"Install it beside packager (`{name_install(*packages)}`), or read the "
             "registry through a tracking server: --tracking-uri http://..."
         )
     if _DENIED.search(text):

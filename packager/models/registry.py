@@ -140,7 +140,9 @@ class MlflowRegistry:
     def _explain_errors(self, found: _Found, model_uri: str, into: Path) -> Iterator[_Session]:
         """Yield a session with the registry. Raises as `fetch` does."""
         with mlflow_errors.quiet():
-            told = self.registry_uri or self.tracking_uri or "MLflow's own address"
+            settings = ("MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_URI")
+            given = (self.registry_uri, self.tracking_uri, *map(os.environ.get, settings))
+            told = next(filter(None, given), "MLflow's own address")
             where = mlflow_errors.without_password(told)
             try:
                 with _open_session(self.tracking_uri, self.registry_uri, found) as session:

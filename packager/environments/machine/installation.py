@@ -69,8 +69,8 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-def name_install(*, extra: str = "", package: str = "") -> str:
-    """Name the command that adds an extra of packager, or a package beside it.
+def name_install(*packages: str, extra: str = "") -> str:
+    """Name the command that adds an extra of packager, or packages beside it.
 
     Whichever tool installed packager is asked again, with the extras that are there: `uv tool
     install` and `pipx install` put an environment in the place of the one before.
@@ -82,10 +82,10 @@ def name_install(*, extra: str = "", package: str = "") -> str:
     match _find_installer(source):
         case Installer.UV_TOOL:
             beside = _read_beside(Path(sys.prefix) / _UV_RECEIPT)
-            added = [each for name in (*beside, package) if name for each in ("--with", name)]
+            added = [each for name in (*beside, *packages) for each in ("--with", name)]
             return shlex.join(["uv", "tool", "install", *added, *editable, whole])
-        case Installer.PIPX if package:
-            return shlex.join(["pipx", "inject", DISTRIBUTION, package])
+        case Installer.PIPX if packages:
+            return shlex.join(["pipx", "inject", DISTRIBUTION, *packages])
         case Installer.PIPX:
             return shlex.join(["pipx", "install", "--force", *editable, whole])
         case Installer.UV_SYNC if extra:
@@ -93,7 +93,7 @@ def name_install(*, extra: str = "", package: str = "") -> str:
                 [*_uv(), "sync", "--project", source.folder, "--inexact", "--extra", extra]
             )
         case installer:
-            return shlex.join([*_pip(installer), *([package] if package else [*editable, whole])])
+            return shlex.join([*_pip(installer), *(packages or [*editable, whole])])
 
 
 def name_upgrade(package: str) -> str:

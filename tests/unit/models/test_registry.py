@@ -279,13 +279,25 @@ def test_each_failure_has_its_own_class(error: Exception, kind: type[Exception])
         ("pymysql", "pymysql"),
         ("google.cloud", "google-cloud-storage"),
         ("psycopg2", "psycopg2-binary"),
+        ("psycopg", "psycopg[binary]"),
+        ("azure.storage", "azure-storage-blob azure-identity"),
         (None, "NAME"),
     ],
 )
 def test_a_client_that_is_not_installed_is_named(module: str | None, package: str) -> None:
     error = ImportError("No module", name=module)
     found = mlflow_errors.explain_error(error, "models:/a/1", "there", Path("/x"))
-    assert f"`{name_install(package=package)}`" in str(found)
+    assert f"`{name_install(*package.split())}`" in str(found)
+
+
+def test_the_address_of_a_variable_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://me:word@host")
+    with pytest.raises(RegistryUnavailableError, match="fetched from nonsense://") as caught:
+        MlflowRegistry(None, None).fetch("models:/churn/1", tmp_path)
+    assert "word" not in str(caught.value)
 
 
 def test_no_password_is_in_a_message() -> None:

@@ -62,8 +62,9 @@ def test_a_tool_of_uv_is_installed_once_more_with_what_it_has(install: Install) 
     assert name_install(extra="sign") == (
         "uv tool install --with azureml-mlflow 'serverless-model-packager[aws,sign]'"
     )
-    assert name_install(package="pymysql") == (
-        "uv tool install --with azureml-mlflow --with pymysql 'serverless-model-packager[aws]'"
+    assert name_install("pymysql", "psycopg[binary]") == (
+        "uv tool install --with azureml-mlflow --with pymysql --with 'psycopg[binary]' "
+        "'serverless-model-packager[aws]'"
     )
     assert name_upgrade("mlflow-skinny") == (
         "uv tool upgrade --upgrade-package mlflow-skinny serverless-model-packager"
@@ -77,9 +78,7 @@ def test_a_receipt_that_says_nothing_leaves_the_plain_command(
     install("uv-receipt.toml", receipt)
 
     assert name_install(extra="audit") == "uv tool install 'serverless-model-packager[audit]'"
-    assert name_install(package="pymysql") == (
-        "uv tool install --with pymysql serverless-model-packager"
-    )
+    assert name_install("pymysql") == ("uv tool install --with pymysql serverless-model-packager")
 
 
 def test_an_application_of_pipx_is_asked_by_pipx(install: Install) -> None:
@@ -88,7 +87,7 @@ def test_an_application_of_pipx_is_asked_by_pipx(install: Install) -> None:
     assert name_install(extra="aws") == (
         "pipx install --force 'serverless-model-packager[aws,demo]'"
     )
-    assert name_install(package="pymysql") == "pipx inject serverless-model-packager pymysql"
+    assert name_install("a", "b") == "pipx inject serverless-model-packager a b"
     assert name_upgrade("botocore") == (
         "pipx runpip serverless-model-packager install --upgrade botocore"
     )
@@ -100,7 +99,7 @@ def test_an_environment_with_pip_is_asked_by_its_own_python(install: Install) ->
     assert name_install(extra="sign") == (
         f"{python} -m pip install 'serverless-model-packager[sign]'"
     )
-    assert name_install(package="boto3") == f"{python} -m pip install boto3"
+    assert name_install("a", "b") == f"{python} -m pip install a b"
     assert name_upgrade("boto3") == f"{python} -m pip install --upgrade boto3"
 
 
@@ -108,7 +107,7 @@ def test_an_environment_without_pip_is_asked_by_uv(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prefix = install()
-    assert name_install(package="boto3") == f"uv pip install --python '{prefix}' boto3"
+    assert name_install("boto3") == f"uv pip install --python '{prefix}' boto3"
 
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert name_upgrade("boto3") == (
@@ -144,9 +143,7 @@ def test_a_checkout_s_own_environment_is_synced(install: Install, tmp_path: Path
     assert name_install(extra="sign") == (
         f"uv sync --project '{tmp_path}/of me' --inexact --extra sign"
     )
-    assert name_install(package="boto3") == (
-        f"uv pip install --python '{tmp_path}/of me/.venv' boto3"
-    )
+    assert name_install("boto3") == (f"uv pip install --python '{tmp_path}/of me/.venv' boto3")
 
 
 def test_without_its_own_metadata_packager_is_named_by_name(
