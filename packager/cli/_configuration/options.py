@@ -82,7 +82,7 @@ def check_settings(
 
 
 class Faults:
-    """What is wrong with a file, so that all of it is said at once."""
+    """Faults of a file, so that all of them are said at once."""
 
     def __init__(self) -> None:
         self._lines: dict[str, None] = {}
