@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -47,8 +48,8 @@ from packager.types import (
 _Document: TypeAlias = dict[str, Any]
 _STAGES: Final = (Stage.RESOLVE, Stage.PLAN, Stage.ASK, Stage.SLIM)
 _UNDEFERRED: Final = (
-    "Imports were not deferred, which a build does too: it starts faster than what is here, and "
-    "differs a little in size."
+    "Sizes are upper bounds: imports were not deferred, which takes minutes. What is built is "
+    "usually smaller, and starts faster."
 )
 
 
@@ -57,9 +58,9 @@ def inspect_model(
 ) -> Inspection:
     """Plan, and slim the first attempt, so that sizes are measured rather than guessed.
 
-    A model that can be compiled is measured as a library. Imports of a framework are not deferred:
-    that takes most of a build's time, and hardly changes a size. With `engines` an artifact is
-    built and measured with each.
+    A model that can be compiled is measured as a library. Imports of a framework are not deferred
+    where it fits without that, as it takes most of the time. With `engines` an artifact is built
+    and measured with each.
     """
     figures = engine_comparison.compare_engines(request, registry) if engines else None
     with plan_build(request, registry, stages=_STAGES) as (model, attempts, place):
@@ -107,14 +108,21 @@ def _slim_first(
                 words = " ".join(error.findings[0].message.split())
                 notes.append(f"Not measured as {attempt.engine}: {words}")
                 continue
-        else:
-            attempt = replace(  # noqa: PLW2901 - a step less
-                attempt, passes=tuple(name for name in attempt.passes if name != PassName.DEFER)
-            )
-            notes.append(_UNDEFERRED)
         begin_stage(Stage.SLIM, _STAGES)
+        if attempt.engine is Engine.NATIVE and (bundle := _slim_quickly(attempt, folder)):
+            return attempt, bundle, [*notes, _UNDEFERRED]
         return attempt, slim(attempt, folder), notes
     raise next(iter(unable.values()))
+
+
+def _slim_quickly(attempt: BuildPlan, folder: Path) -> Bundle | None:
+    """Slim without the longest step; None for what is too large so, which may yet fit with it."""
+    passes = tuple(name for name in attempt.passes if name != PassName.DEFER)
+    bundle = slim(replace(attempt, passes=passes), folder / "quick")
+    if bundle.size_bytes <= attempt.target.limits.unzipped_bytes:
+        return bundle
+    shutil.rmtree(folder / "quick")
+    return None
 
 
 def inspect_artifact(folder: Path, workload: Workload, facts_dir: Path | None = None) -> Inspection:

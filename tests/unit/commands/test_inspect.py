@@ -15,16 +15,17 @@ from packager.types import BuildPlan, Bundle, Check, Engine, Finding, Frame, Pas
 from tests import fake_plan
 
 NATIVE = replace(fake_plan.plan(), passes=tuple(map(str, PassName)))
+QUICK = replace(NATIVE, passes=tuple(name for name in NATIVE.passes if name != PassName.DEFER))
 COMPILED = replace(NATIVE, engine=Engine.MACHINE_CODE)
 
 
 class Stages:
     """Engine and slimming, as they were asked."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, *, refuses: bool) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, refuses: bool) -> None:
         self.compiled: list[BuildPlan] = []
         self.slimmed: list[BuildPlan] = []
-        self._folder, self._refuses = folder, refuses
+        self._refuses = refuses
         monkeypatch.setattr(inspect, "compile_model", self._compile)
         monkeypatch.setattr(inspect, "slim", self._slim)
 
@@ -35,9 +36,9 @@ class Stages:
             raise VerificationError([finding])
         return plan
 
-    def _slim(self, plan: BuildPlan, _: Path) -> Bundle:
+    def _slim(self, plan: BuildPlan, work: Path) -> Bundle:
         self.slimmed.append(plan)
-        return fake_plan.verified(fake_plan.tree(self._folder / "tree", plan)).bundle
+        return fake_plan.verified(fake_plan.tree(work / "tree", plan)).bundle
 
 
 def slim_first(attempts: Sequence[BuildPlan]) -> tuple[BuildPlan, Bundle, list[str]]:
@@ -46,9 +47,9 @@ def slim_first(attempts: Sequence[BuildPlan]) -> tuple[BuildPlan, Bundle, list[s
 
 
 def test_a_model_that_can_be_compiled_is_measured_as_it_is_built(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = Stages(monkeypatch, tmp_path, refuses=False)
+    asked = Stages(monkeypatch, refuses=False)
     attempt, _, notes = slim_first([COMPILED, NATIVE])
 
     assert attempt.engine is Engine.MACHINE_CODE
@@ -57,22 +58,36 @@ def test_a_model_that_can_be_compiled_is_measured_as_it_is_built(
 
 
 def test_a_model_that_cannot_is_measured_in_its_framework_without_deferral(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The engine is asked once, whatever frames there are; deferral takes minutes."""
-    asked = Stages(monkeypatch, tmp_path, refuses=True)
+    asked = Stages(monkeypatch, refuses=True)
     attempt, _, notes = slim_first([COMPILED, replace(COMPILED, frame=Frame.PANDAS), NATIVE])
 
     assert len(asked.compiled) == 1
-    kept = tuple(name for name in NATIVE.passes if name != PassName.DEFER)
-    assert asked.slimmed == [attempt] == [replace(NATIVE, passes=kept)]
+    assert attempt == NATIVE
+    assert asked.slimmed == [QUICK]
     assert notes[0] == "Not measured as machine-code: An answer differs."
-    assert notes[1].startswith("Imports were not deferred")
+    assert notes[1].startswith("Sizes are upper bounds: imports were not deferred")
+
+
+def test_a_model_that_is_too_large_without_deferral_is_measured_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may fit then, and no target is to be ruled out for a step that was left out."""
+    asked = Stages(monkeypatch, refuses=False)
+    small = replace(NATIVE.target, limits=replace(NATIVE.target.limits, unzipped_bytes=1))
+    large, quick = (replace(each, target=small) for each in (NATIVE, QUICK))
+    attempt, _, notes = slim_first([large])
+
+    assert attempt == large
+    assert asked.slimmed == [quick, large]
+    assert notes == []
 
 
 def test_a_model_that_nothing_can_make_is_refused_with_the_engine_s_reason(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    Stages(monkeypatch, tmp_path, refuses=True)
+    Stages(monkeypatch, refuses=True)
     with pytest.raises(VerificationError, match="An answer"):
         slim_first([COMPILED])
