@@ -110,28 +110,39 @@ def read_configuration(path: Path) -> ConfigurationFile:
     builds: dict[str, Mapping[str, Setting]] = {}
     targets: dict[str, Mapping[str, TargetTable]] = {}
     for name, setting in _Table(path, (*prefix, "build"), lines).read(_value(top, "build")).items():
-        if not NAME.fullmatch(name):
-            raise ConfigurationError(
-                f"{setting.place}: {name!r} cannot name a build. Take letters, digits, '.', '-' "
-                "and '_', 64 of them at most; the first is a letter or a digit."
-            )
-        if not isinstance(setting.value, Mapping):
-            raise ConfigurationError(
-                f"{setting.place}: {name!r} has to be a table: every build has a name and a table "
-                f"of its own, for example [{'.'.join((*prefix, 'build', 'churn'))}]."
-            )
-        keys = (*prefix, "build", name)
-        build = _Table(path, keys, lines).read(setting.value)
-        if (tables := build.pop(TARGETS, None)) is not None:
-            each = _Table(path, (*keys, TARGETS), lines).read(tables.value)
-            targets[name] = {
-                key: TargetTable(
-                    table.place, _Table(path, (*keys, TARGETS, key), lines).read(table.value)
-                )
-                for key, table in each.items()
-            }
-        builds[name] = build
+        table = _Table(path, (*prefix, "build", name), lines)
+        builds[name], tables = _read_build(table, setting)
+        if tables is not None:
+            targets[name] = tables
     return ConfigurationFile(path=path, defaults=defaults, builds=builds, targets=targets)
+
+
+def _read_build(
+    table: _Table, setting: Setting
+) -> tuple[dict[str, Setting], dict[str, TargetTable] | None]:
+    """Return a build's settings, and its tables by target. Raises ConfigurationError."""
+    name = table.keys[-1]
+    if not NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{setting.place}: {name!r} cannot name a build. Take letters, digits, '.', '-' "
+            "and '_', 64 of them at most; the first is a letter or a digit."
+        )
+    if not isinstance(setting.value, Mapping):
+        raise ConfigurationError(
+            f"{setting.place}: {name!r} has to be a table: every build has a name and a table "
+            f"of its own, for example [{'.'.join((*table.keys[:-1], 'churn'))}]."
+        )
+    build = table.read(setting.value)
+    tables = build.pop(TARGETS, None)
+    if tables is None:
+        return build, None
+    keys = (*table.keys, TARGETS)
+    return build, {
+        key: TargetTable(
+            each.place, _Table(table.path, (*keys, key), table.positions).read(each.value)
+        )
+        for key, each in _Table(table.path, keys, table.positions).read(tables.value).items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
