@@ -19,9 +19,15 @@ from sklearn.compose import (
     make_column_selector,
 )
 from sklearn.decomposition import PCA
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.metrics import make_scorer, recall_score
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
@@ -171,6 +177,16 @@ BOOSTERS: Final = {
         np.abs(ANSWERS) + 0.1,
         "predict",
     ),
+    "hinge": (
+        xgboost.XGBClassifier(n_estimators=5, objective="binary:hinge", n_jobs=1),
+        CLASSES > 1,
+        "predict",
+    ),
+    "shares by hinge": (
+        xgboost.XGBClassifier(n_estimators=5, objective="binary:hinge", n_jobs=1),
+        CLASSES > 1,
+        "predict_proba",
+    ),
     "one class against all others": (
         lightgbm.LGBMClassifier(n_estimators=5, objective="multiclassova", n_jobs=1, verbose=-1),
         CLASSES,
@@ -203,6 +219,42 @@ def test_boosters_of_every_form(name: str, tmp_path: Path) -> None:
     estimator, answers, method = BOOSTERS[name]
     model = make_pipeline(StandardScaler(), estimator)
     found = hold(model, answers, tmp_path, NUMBERS, method)
+    assert (found.refused, found.wrong) == ("", [])
+
+
+class Booster(xgboost.Booster):  # type: ignore[misc]
+    """A booster as MLflow asks it: with a matrix of the table."""
+
+    __module__ = "xgboost.core"
+
+    def predict(self, rows: Any, **settings: Any) -> Any:
+        given = rows if isinstance(rows, xgboost.DMatrix) else xgboost.DMatrix(rows)
+        return super().predict(given, **settings)
+
+
+def test_a_booster_over_a_matrix_refuses_infinity(tmp_path: Path) -> None:
+    columns = ["num 0", "f.32"]
+    matrix = xgboost.DMatrix(TABLE[columns], ANSWERS)
+    raw = xgboost.train({"max_depth": 3, "nthread": 1}, matrix, 6).save_raw("ubj")
+    found = compare(Booster(model_file=raw), TABLE[columns], draw(1)[columns], "predict", tmp_path)
+    assert (found.refused, found.wrong) == ("", [])
+    assert found.exact
+
+
+@pytest.mark.parametrize("positive", ["no", "yes"])
+@pytest.mark.parametrize("answers", ["predict_proba", "decision_function"])
+@pytest.mark.parametrize("wrap", [FixedThresholdClassifier, TunedThresholdClassifierCV])
+def test_a_threshold_for_a_label_that_is_named(
+    wrap: Any, answers: str, positive: str, tmp_path: Path
+) -> None:
+    inner = GradientBoostingClassifier(n_estimators=4, random_state=0)
+    if wrap is FixedThresholdClassifier:
+        threshold = 0.3 if answers == "predict_proba" else -0.4
+        model = wrap(inner, threshold=threshold, pos_label=positive, response_method=answers)
+    else:
+        scored = make_scorer(recall_score, pos_label=positive)
+        model = wrap(inner, scoring=scored, response_method=answers, cv=2, random_state=0)
+    found = hold(model, np.where(CLASSES > 1, "yes", "no"), tmp_path, NUMBERS)
     assert (found.refused, found.wrong) == ("", [])
 
 

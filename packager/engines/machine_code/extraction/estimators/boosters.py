@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from packager.engines.machine_code.extraction import index
+from packager.engines.machine_code.extraction.checks import put_first, refuses
 from packager.engines.machine_code.extraction.estimators.linear import apply, both_sides
 from packager.engines.machine_code.extraction.index import ESTIMATORS, Answer, Fitted
 from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
@@ -136,6 +138,7 @@ _XGBOOST_LINKS = {
     "reg:pseudohubererror": "",
     "reg:absoluteerror": "",
     "binary:logitraw": "",
+    "binary:hinge": "",
     "rank:pairwise": "",
     "rank:ndcg": "",
     "rank:map": "",
@@ -195,8 +198,23 @@ def estimate_xgboost(model: Fitted, program: Program, table: Table) -> Answer:
     block = gather(program, table, "float")
     if len(trees) == 0:
         raise UnsupportedError("a booster without trees")
+    if booster is model and _refuses_infinity(booster, block.width):
+        block = program.add(
+            "refuse", [block], "float", block.width, nan=False, infinite=True, wide=False
+        )
     sums = add_trees(program, block, trees, targets, base, "<", "float")
     return _answer_xgboost(model, program, objective, sums)
+
+
+def _refuses_infinity(booster: Fitted, width: int) -> bool:
+    """Ask a booster over a matrix, which refuses infinite values; the estimators take them."""
+    matrix = sys.modules["xgboost"].DMatrix
+
+    def ask(row: Array) -> Fitted:
+        return booster.predict(matrix(row), validate_features=False)
+
+    row = np.zeros((1, width))
+    return not refuses(ask, row) and refuses(ask, put_first(row, np.inf))
 
 
 def _answer_xgboost(model: Fitted, program: Program, objective: str, sums: Block) -> Answer:
@@ -205,6 +223,9 @@ def _answer_xgboost(model: Fitted, program: Program, objective: str, sums: Block
         best_of = program.add("argmax", [sums], "int64", 1)
         return Answer(gather(program, table_of(best_of), "float"))
     numbers = apply(program, link, sums) if link else sums
+    if objective == "binary:hinge":
+        sides = program.add("above", [sums], "int64", sums.width, constants=np.zeros(sums.width))
+        numbers = gather(program, table_of(sides), "float")
     if not hasattr(model, "classes_"):
         return Answer(numbers)
     if numbers.width == 1:

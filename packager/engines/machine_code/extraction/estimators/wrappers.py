@@ -64,21 +64,32 @@ def estimate_self_trained(model: Fitted, program: Program, table: Table) -> Answ
 @index.composes("sklearn.FixedThresholdClassifier", "sklearn.TunedThresholdClassifierCV")
 @index.reads(ESTIMATORS, "sklearn.FixedThresholdClassifier", "sklearn.TunedThresholdClassifierCV")
 def estimate_beyond_threshold(model: Fitted, program: Program, table: Table) -> Answer:
-    """Raises UnsupportedError for a label that is called positive by name."""
     found = index.estimate(model.estimator_, program, table)
-    if getattr(model, "pos_label", None) is not None:
-        raise UnsupportedError("a threshold for a label that is named")
+    positive = _find_positive(model)
     threshold = getattr(model, "best_threshold_", getattr(model, "threshold", "auto"))
     by_share = model.response_method in ("auto", "predict_proba") and found.numbers is not None
     if threshold == "auto":
         threshold = 0.5 if by_share else 0.0
     shares = found.numbers
-    score = take(program, shares, [1]) if by_share and shares is not None else found.scores
+    score = take(program, shares, [positive]) if by_share and shares is not None else found.scores
     score = require_block(score, "decision_function", model)
+    if not (by_share or positive):
+        score = program.add("negative", [score], score.kind, score.width)
     # at the threshold itself a row is positive
     below = np.array([np.nextafter(float(threshold), -np.inf)])
     best = program.add("above", [score], "int64", 1, constants=below)
+    if not positive:
+        best = program.add("look_up", [best], "int64", 1, at=0, constants=np.array([1.0, 0.0, 1.0]))
     return Answer(found.numbers, best, found.scores)
+
+
+def _find_positive(model: Fitted) -> int:
+    """Position of the label that is called positive: the second, unless another is named."""
+    name = getattr(model, "pos_label", None)
+    scorer = getattr(model, "_curve_scorer", None)
+    if scorer is not None:
+        name = scorer._get_pos_label()
+    return 1 if name is None else int(np.flatnonzero(model.classes_ == name)[0])
 
 
 @index.composes("sklearn.OneVsRestClassifier", "sklearn.OneVsOneClassifier")
