@@ -6,6 +6,7 @@ names are installed though nobody listed them; a module that is nowhere is refus
 
 from __future__ import annotations
 
+import re
 import sys
 from _compat_pickle import IMPORT_MAPPING
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,7 +20,7 @@ from packaging.utils import canonicalize_name
 from packager.errors import PlanError
 from packager.facts.modules import ModuleNames, is_own_code
 from packager.models.code_imports import Need
-from packager.models.model_imports import ImportedModule, ModelImports
+from packager.models.model_imports import ImportedModule, ModelImports, list_code_folders
 from packager.pipeline.plan import _names
 from packager.pipeline.plan.requirements import _requirements
 from packager.pipeline.plan.requirements._requirements import MLFLOW
@@ -32,6 +33,10 @@ _OLD: Final = frozenset(
 _ARTIFACTS: Final = frozenset({"__main__", "__mp_main__", "handlers", "mlflow"})
 _MODULES: Final = frozenset({".py", ".pyc", ".pyd", ".so"})
 _NAMED_MOST: Final = 10
+_FINDING: Final = re.compile(
+    rb"sys\s*\.\s*(?:path|modules|meta_path)|from\s+sys\s+import|addsitedir|__path__|importlib|runpy|exec"
+)
+"""What code says that has modules found elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,7 @@ def name_distributions(
     # a file of the model's that is called as a library (`churn/xgboost.py`) does not stand for it
     found, absent = _match(_foreign(model, imports, list_importable(model)), by_module)
     own = list_own_modules(model)
+    deeper = [each for each in absent if each.name.partition(".")[0] in own]
     absent = [each for each in absent if each.name.partition(".")[0] not in own]
     found = _match_alike(absent, there, names) | _match_families(imports, by_module) | found
     kept_names = {canonicalize_name(name) for name in kept}
@@ -89,6 +95,8 @@ def name_distributions(
     # one that is kept by its name may have any module
     if declared and not kept_names - names.by_distribution.keys() and not _brings_unknown(model):
         _refuse_absent(missing, there, names)
+        known = [each for each in deeper if not any(names.may_have(n, each.name) for n in there)]
+        _refuse_deeper(model, known)
     return Named(
         distributions={name: why for name, why in found.items() if name not in MLFLOW},
         versions=_versions(model, asked, declared),
@@ -390,6 +398,52 @@ def _refuse_absent(
         "it is on a package index. Where one of its requirements has it under another name, pass "
         "--keep-package with that requirement's name."
     )
+
+
+def _refuse_deeper(model: ResolvedModel, deeper: Iterable[ImportedModule]) -> None:
+    """Raises PlanError for what loading imports and has in a folder below the code's own alone.
+
+    MLflow 3 puts the folder of the code on the path, and none below it, as earlier ones did. Where
+    any of the model's files names the path, its code may put others there.
+    """
+    named = {each.name.partition(".")[0]: each for each in deeper if each.need is Need.LOAD}
+    places = {top: place for top in sorted(named) if (place := _find_deeper(model, top))}
+    if not places or not (model.mlflow_version or "").startswith("3.") or _names_path(model):
+        return
+    lines = [
+        f"  - {_explain(named[top])}, which is in {place}"
+        for top, place in [*places.items()][:_NAMED_MOST]
+    ]
+    wanted = ", ".join(f"'path/to/{top}'" for top in places)
+    raise PlanError(
+        "Loading the model needs modules that lie too deep in its code for MLflow, which puts the "
+        "folder `code` itself on the path and copies a code path (as '.') by its folder's name:\n"
+        + "\n".join(lines)
+        + f"\nLog the model again with the modules themselves, as in code_paths=[{wanted}], in "
+        "place of the folder that holds them."
+    )
+
+
+def _find_deeper(model: ResolvedModel, top: str) -> str:
+    """Find the folder below the code's own that has a module; empty where there is none."""
+    for folder in list_code_folders(model):
+        found = chain(folder.glob(f"*/**/{top}.py"), folder.glob(f"*/**/{top}/**/*.py"))
+        path = min(found, default=None)
+        if path is not None:
+            inside = path.relative_to(folder).parts
+            at = next(at for at, part in enumerate(inside) if part.partition(".")[0] == top)
+            return folder.joinpath(*inside[:at]).relative_to(model.root).as_posix()
+    return ""
+
+
+def _names_path(model: ResolvedModel) -> bool:
+    """Tell whether a file of the model may put folders on the path, or modules in their places."""
+    for path in model.root.rglob("*"):
+        if path.suffix in _MODULES - {".py"} and path.parent.name != "__pycache__":
+            return True
+        if path.suffix in {".py", ".pth"} and path.is_file() and _FINDING.search(path.read_bytes()):
+            return True
+    return False
 
 
 def _note_absent(absent: Iterable[ImportedModule]) -> Iterator[str]:

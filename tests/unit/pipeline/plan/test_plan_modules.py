@@ -10,7 +10,7 @@ import platform
 import types
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 import cloudpickle
 import pytest
@@ -220,10 +220,49 @@ def test_what_may_be_missing_is_noted(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        ({"code/project/beside.py": ""}, "code/project"),
+        ({"code/project/src/beside/__init__.py": ""}, "code/project/src"),
+        ({"code/project/beside/deep/x.py": "", "code/project/x.py": ""}, "code/project"),
+    ],
+)
+def test_code_that_lies_too_deep_for_mlflow_is_refused(
+    tmp_path: Path, files: dict[str, bytes | str], where: str
+) -> None:
+    model = _model(tmp_path, {"code/serve.py": "import beside", **files})
+    with pytest.raises(PlanError, match=rf"imports beside, which is in {where}\n") as caught:
+        _name(model)
+    assert "code_paths=['path/to/beside']" in str(caught.value)
+    _name(replace(model, mlflow_version="2.9.2"))
+
+
+def test_a_pickle_s_class_that_lies_too_deep_is_refused(tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {
+        "model.pkl": _global("beside.steps", "Scaler", 4),
+        "code/project/beside/steps.py": "",
+    }
+    model = _model(tmp_path, files, loader_module="mlflow.sklearn")
+    with pytest.raises(
+        PlanError, match=r"model\.pkl names beside\.steps, which is in code/project"
+    ):
+        _name(model, "model.pkl")
+
+
+PATH: Final = "import sys\nsys.path.insert(0, 'code/vendor')\n"
+
+
+@pytest.mark.parametrize(
     "files",
     [
         {"code/serve.py": "import beside", "beside.py": ""},
-        {"code/serve.py": "import beside", "code/vendor/beside/__init__.py": ""},
+        {"code/serve.py": f"{PATH}import beside", "code/vendor/beside/__init__.py": ""},
+        {"code/serve.py": "import vendor.beside", "code/vendor/beside/__init__.py": ""},
+        {
+            "code/serve.py": "import beside",
+            "code/vendor/beside/__init__.py": "",
+            "code/hook.so": "",
+        },
         {"code/serve.py": "import beside", "code/beside.cpython-312-x86_64-linux-gnu.so": ""},
         {"code/serve.py": "import some_imaging"},
         {"code/serve.py": "import distutils, asyncore"},
