@@ -117,7 +117,10 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 check_names(settings.parameters, declared)
                 check_values(settings.parameters, declared)
                 kept = _list_kept_parameters(stack, _stacks.defaults(cloud, stack), declared)
-                parameters = {**kept, **settings.parameters}
+                # the same code with another value of what a version keeps
+                revision = name_revision(stack.parameters, settings.parameters)
+                renewed = {name: value for name, value in revision.items() if name in declared}
+                parameters = {**kept, **renewed, **settings.parameters}
                 check_needed(parameters, declared)
                 _upload(cloud, artifact, code)
                 wanted = Change(

@@ -292,6 +292,18 @@ def test_an_update_publishes_a_version_of_what_no_description_has(
     assert update(Revision="mine")["ParameterValue"] == "mine"
 
 
+def test_an_update_with_a_model_publishes_a_version_of_it_too(
+    client: AwsLambdaDeploymentClient, world: Any, folder: str
+) -> None:
+    _, stacks, _, _ = world
+    there = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1", "Revision": ""}
+    _deployed(stacks, parameters={**DEFAULTS, **there})
+
+    client.update_deployment("churn", folder, config={"SubnetIds": "subnet-1,subnet-3"})
+
+    assert len(_find_revision(stacks)["ParameterValue"]) == 8
+
+
 def test_a_stack_of_an_older_template_is_given_no_revision(
     client: AwsLambdaDeploymentClient, world: Any
 ) -> None:
