@@ -11,7 +11,11 @@ import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import AffinityPropagation, MeanShift
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_transformer
-from sklearn.ensemble import AdaBoostClassifier, GradientBoostingRegressor
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+)
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import ElasticNet, LinearRegression, Ridge
 from sklearn.multioutput import RegressorChain
@@ -23,6 +27,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from packager.engines.machine_code import form
 from packager.engines.machine_code.edges import Edges
+from packager.engines.machine_code.extraction.estimators import sklearn_trees
 from packager.engines.machine_code.extraction.families import extract_program
 from packager.engines.machine_code.extraction.program import UnsupportedError
 from packager.engines.machine_code.extraction.transformers import scalers
@@ -55,6 +60,28 @@ def test_a_threshold_that_no_training_gives_is_compared_as_the_model_does(
     model.tree_.__setstate__(state)
     expected, answer = answer_both(model, NUMBERS, tmp_path)
     assert answer.tobytes() == expected.tobytes()
+
+
+@needs_compiler
+@pytest.mark.parametrize("release", [(0, 24, 2), (1, 3, 2)])
+def test_leaves_that_count_rows_become_shares(
+    release: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leaf had the weights of its rows up to scikit-learn 1.3, which a forest divides."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=300), "y": rng.normal(size=300)})
+    forest = RandomForestClassifier(8, max_depth=3, random_state=0)
+    forest.fit(table, table["x"] + rng.normal(size=300) > 0)
+    expected = forest.predict(table)
+    for part in forest.estimators_:
+        state = part.tree_.__getstate__()
+        state["values"] *= part.tree_.weighted_n_node_samples[:, np.newaxis, np.newaxis]
+        part.tree_.__setstate__(state)
+    assert (forest.predict(table) != expected).any()  # by today's way of counts
+    monkeypatch.setattr(sklearn_trees, "version_of", lambda _package: release)
+    write(forest, tmp_path, table=table)
+    answer = ask(compiled(tmp_path, forest), table).ravel().astype(expected.dtype)
+    assert answer.tolist() == expected.tolist()
 
 
 @needs_compiler

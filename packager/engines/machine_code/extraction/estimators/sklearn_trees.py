@@ -91,8 +91,8 @@ def _sum_shares(model: Fitted, program: Program, block: Block, output: int, clas
     trees = []
     for part in parts:
         values = part.tree_.value[:, output, :classes]
-        # weighted counts before scikit-learn 1.3, shares since, which are answered as they are
-        if version_of("sklearn") < (1, 3):
+        # weighted counts before scikit-learn 1.4, shares since, which are answered as they are
+        if version_of("sklearn") < (1, 4):
             sums = values.sum(axis=1, keepdims=True)
             values = values / np.where(sums == 0.0, 1.0, sums)
         trees.append(read_tree(part.tree_, values))
