@@ -15,6 +15,7 @@ from packager.environments.entry_points import list_declaring
 from packager.errors import UnprovenError
 from packager.pipeline.answers.spread import describe_outputs, measure_spread
 from packager.pipeline.verify import oracle, replay
+from packager.pipeline.verify.missing import explain_unlogged
 from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.pipeline.verify.oracle_runs import EarlyAnswers
 from packager.probes import Probe, of_rows, probes, unseen
@@ -222,12 +223,23 @@ def explain_refusals(
             f"The registered model failed at every one of {len(requests)} requests{own}, so no "
             f"prediction was compared. {list_causes(requests, answers)}{refused}"
         )
+    if unlogged := _explain_unlogged(answers):
+        return (
+            f"The registered model failed at every one of {len(requests)} requests{own}, so no "
+            f"prediction was compared. {list_causes(requests, answers)}{unlogged}"
+        )
     return (
         f"The registered model refused every one of {len(requests)} requests{own}, so no "
         f"prediction was compared. {list_causes(requests, answers)}Its own MLflow server would "
         "refuse them too. Give a request that it accepts with --example FILE."
         f"{_about_categories(plan)}"
     )
+
+
+def _explain_unlogged(answers: Sequence[Recorded]) -> str:
+    """Explain how to log a module that nothing has, where the model's example fails on one."""
+    absent = (each.body for each in answers if each.raised == "ModuleNotFoundError")
+    return explain_unlogged(next(absent, ""))
 
 
 def list_causes(requests: Sequence[Probe], answers: Sequence[Recorded]) -> str:

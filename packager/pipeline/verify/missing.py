@@ -10,6 +10,7 @@ from typing import Final
 from packager.types import Removal
 
 _MODULE: Final = re.compile(r"No module named \\?['\"]([\w.]+)")
+_UNLOGGED: Final = re.compile(r"ModuleNotFoundError: No module named \\?['\"]([\w.]+)")
 _OPTIONAL: Final = re.compile(r"(?:[Mm]issing optional dependency|requires) \\?['\"`]([\w.]+)")
 """As pandas says it."""
 _INSTALL: Final = re.compile(
@@ -29,6 +30,19 @@ _FILE: Final = re.compile(r"No such file or directory: \\?['\"]([^'\"\\]+)")
 _LIBRARY: Final = re.compile(r"(\S+\.so[\w.]*): cannot open shared object file")
 _MISS: Final = re.compile(r"compressed store: ([^\s\"\\]+)")
 """As handlers/importer/bytecode_importer.py logs one."""
+
+
+def explain_unlogged(text: str) -> str:
+    """Explain how to log a model that fails on a module which its environment has not; else ""."""
+    found = [match[1].partition(".")[0] for match in _UNLOGGED.finditer(text)]
+    if not found:
+        return ""
+    name = found[-1]
+    return (
+        f"Neither its requirements nor its code have the module {name}. Log the model again: with "
+        f"code_paths=['path/to/{name}'] where {name} is your own, or with the distribution that "
+        f"has it, as in extra_pip_requirements=['{name}'], where it is on a package index."
+    )
 
 
 def cold_store_misses(log: str) -> tuple[str, ...]:

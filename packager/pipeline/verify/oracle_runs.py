@@ -20,6 +20,7 @@ from packager.environments import kept_bytecode
 from packager.errors import SandboxError, ToolError, UnprovenError
 from packager.models import registered_model
 from packager.models.registered_model import WaitingRun
+from packager.pipeline.verify.missing import explain_unlogged
 from packager.probes import Probe
 from packager.system import process, sandbox
 from packager.system.resources import WORKERS
@@ -286,7 +287,9 @@ def _explain(done: process.Done, step: str, given: Sequence[Path]) -> str:
     tail = f"{said[-3000:]}{why}"
     ending = endings.explain_code(done.returncode, said)
     if done.returncode == _RAISED and not ending.timed_out:
-        return "the registered model does not load in the environment that it declares.\n" + tail
+        how = explain_unlogged(said)
+        does_not = "the registered model does not load in the environment that it declares.\n"
+        return does_not + tail + (f"\n{how}" if how else "")
     return f"{step}, the registered model's process {ending.cause}. {ending.hint}\n{tail}"
 
 

@@ -156,6 +156,27 @@ def test_a_model_that_its_sandbox_refuses_something_is_told_what_to_do(settle: S
     assert "MLflow server would refuse them too" not in said
 
 
+@pytest.mark.parametrize(
+    ("trace", "said"),
+    [
+        (
+            "Traceback ...\\nModuleNotFoundError: No module named 'churn.util'\\n",
+            "have the module churn. Log the model again: with code_paths=['path/to/churn']",
+        ),
+        ("", "Give a request that it accepts with --example FILE."),
+    ],
+)
+def test_a_model_that_imports_what_was_not_logged_is_told_how_to_log_it(
+    settle: Settle, trace: str, said: str
+) -> None:
+    body = f'{{"stack_trace": "{trace}"}}'
+    refused = Recorded(status=400, body=body, raised="ModuleNotFoundError")
+    with pytest.raises(UnprovenError) as caught:
+        settle(refused)
+    assert said in str(caught.value)
+    assert ("--example FILE" in str(caught.value)) == (not trace)
+
+
 def test_each_class_is_counted_and_edge_cases_are_not() -> None:
     probes = [
         Probe(name=str(rows), body=b"", content_type="", rows=rows, door="http")

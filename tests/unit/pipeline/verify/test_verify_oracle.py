@@ -245,6 +245,13 @@ def test_a_model_that_does_not_load_leaves_nothing_in_the_cache(machine: Machine
     assert len(machine.workers) == 2
 
 
+def test_a_module_that_was_not_logged_is_named_with_how_to_log_it(machine: Machine) -> None:
+    said = "Traceback ...\nModuleNotFoundError: No module named 'churn.steps'"
+    machine.result = process.Done(returncode=1, stdout="", stderr=said)
+    with pytest.raises(UnprovenError, match=r"does not load(?s:.)*code_paths=\['path/to/churn'\]"):
+        record()
+
+
 @pytest.mark.parametrize(
     "written",
     [
