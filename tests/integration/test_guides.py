@@ -6,19 +6,24 @@ until it is interrupted, is parsed alone, and listed in NOT_RUN.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+import httpx
 import pytest
 
 from tests import models
@@ -27,7 +32,7 @@ from tests.integration.conftest import SHARED
 pytestmark = pytest.mark.slow
 ROOT: Final = Path(__file__).parents[2]
 GUIDES: Final = sorted(path.name for path in (ROOT / "docs" / "guides").glob("*.md"))
-WALKED: Final = ("quickstart.md", "sign-and-verify.md")
+WALKED: Final = ("quickstart.md", "quickstart-azure.md", "sign-and-verify.md")
 """Pages whose lines hang on each other."""
 SUPPORT: Final = ROOT / "docs" / "support"
 OF_EVENTS: Final = ("event-sources.md",)
@@ -131,20 +136,67 @@ def type_lines(page: Path, artifact: Path, folder: Path) -> None:
         run(prepare_line(line), folder, {"REPORT_SHA256": digest, **own})
 
 
-def test_the_quickstart_can_be_walked(tmp_path: Path) -> None:
-    page = ROOT / "docs" / "guides" / "quickstart.md"
-    text = page.read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the registry of the quickstart's script: `wine`, and the same as `churn`."""
+    folder = tmp_path_factory.mktemp("trained")
+    text = (ROOT / "docs" / "guides" / "quickstart.md").read_text(encoding="utf-8")
     (script,) = re.findall(r"(?m)((?:^    (?:import|from) .*\n)(?:(?:    .*)?\n)+)", text)[:1]
-    (tmp_path / "train.py").write_text(textwrap.dedent(script), encoding="utf-8")
-    told = {}
-
+    (folder / "train.py").write_text(textwrap.dedent(script), encoding="utf-8")
     assert "    python train.py" in text
-    run("python train.py", tmp_path, {})
-    for line in filter(is_run, list_lines(page)):
-        told[line] = run(line, tmp_path, {})
+    run("python train.py", folder, {})
+    copied = "import mlflow; c = mlflow.MlflowClient(); c.create_registered_model('churn'); "
+    copied += "c.create_model_version('churn', c.get_model_version('wine', '1').source)"
+    run(f'python -c "{copied}"', folder, {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"})
+    return folder
+
+
+def test_the_quickstart_can_be_walked(trained: Path) -> None:
+    told = {}
+    for line in filter(is_run, list_lines(ROOT / "docs" / "guides" / "quickstart.md")):
+        told[line] = run(line, trained, {})
 
     assert "predictions" in told["packager invoke dist/wine"]
-    assert (tmp_path / "dist" / "wine" / "function.zip").is_file()
+    assert (trained / "dist" / "wine" / "function.zip").is_file()
+
+
+def test_the_quickstart_on_azure_can_be_walked(trained: Path) -> None:
+    """Each line as it stands, by the worker library that Azure publishes; the app is served too."""
+    told = {}
+    for line in list_lines(ROOT / "docs" / "guides" / "quickstart-azure.md"):
+        served = line.startswith("packager serve")
+        told[line] = ask_served(line, trained) if served else run(line, trained, {})
+
+    answers = [text for line, text in told.items() if re.match("packager (invoke|serve)", line)]
+    assert len(answers) == 3
+    assert all('{"predictions": [' in each for each in answers)
+    evidence = json.loads((trained / "dist" / "churn" / "evidence.json").read_text("utf-8"))
+    assert evidence["evidence"]["proven"]
+    assert (trained / "dist" / "churn" / "azure.yaml").is_file()
+
+
+def ask_served(line: str, folder: Path) -> str:
+    """Serve what a line says, send the recorded request, and interrupt it. Returns the answer."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    argv = [*shlex.split(re.sub(r"--port \d+", "", line))[1:], "--port", str(port)]
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "packager", *argv], cwd=folder, stderr=subprocess.DEVNULL
+    )
+    body = (folder / "dist" / "churn" / "request.json").read_bytes()
+    url = f"http://127.0.0.1:{port}/invocations"
+    try:
+        for _ in range(600):
+            assert serving.poll() is None
+            with contextlib.suppress(httpx.ConnectError):
+                headers = {"content-type": "application/json"}
+                return httpx.post(url, content=body, headers=headers, timeout=60).text
+            time.sleep(0.2)
+    finally:
+        serving.send_signal(signal.SIGINT)
+        ended = serving.wait(60)
+    raise AssertionError(f"{line} did not answer, and ended with {ended}")
 
 
 def test_signing_can_be_walked(artifact: Path, tmp_path: Path) -> None:
