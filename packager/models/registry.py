@@ -241,11 +241,17 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
+_BUILDS: Final = (
+    "\n`packager build` and `packager follow` also take the name of a build in a packager.toml of "
+    "your folder, or of one above it in the same repository."
+)
+
+
 def _fetch_folder(path: Path, into: Path) -> Fetched:
     if not model_documents.is_folder(path):
         raise ModelNotFoundError(
             f"There is no folder {_model_uri.escape_name(str(path))}.\n"
-            f"A model is named by {_model_uri.FORMS}."
+            f"A model is named by {_model_uri.FORMS}.{_BUILDS if len(path.parts) == 1 else ''}"
         )
     _model_uri.check_names([path.resolve().name], str(path.parent))
     folder = into / "model"

@@ -208,6 +208,16 @@ def test_a_folder_that_is_not_there_is_no_model(tmp_path: Path) -> None:
         MlflowRegistry().fetch(str(tmp_path / "nope"), tmp_path / "work")
 
 
+@pytest.mark.parametrize(("name", "told"), [("churn", True), ("models/churn", False)])
+def test_a_bare_name_may_be_meant_for_a_build_of_a_file(
+    name: str, *, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelNotFoundError) as caught:
+        MlflowRegistry().fetch(name, tmp_path / "work")
+    assert ("the name of a build in a packager.toml" in str(caught.value)) is told
+
+
 def test_a_full_disk_is_told_from_an_unreadable_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
