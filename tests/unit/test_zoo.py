@@ -13,7 +13,7 @@ import pytest
 from packager.errors import PlanError
 from packager.types import BuildReport, Json
 from tests.zoo import build as zoo
-from tests.zoo import results
+from tests.zoo import results, service
 from tests.zoo.asking import compare_requests, measure_difference
 from tests.zoo.build import Listed, list_models
 from tests.zoo.environments import HERE, read_environments
@@ -277,3 +277,23 @@ def test_a_run_that_was_ended_goes_on_with_what_is_left(
     assert seen == [{}, image, image]
     assert list(found["big"]["ways"]) == ["--target aws-lambda-image"]
     assert list((tmp_path / "steps").iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "network"), [(service.ASKED_BY, True), ("five_lines", False)])
+def test_only_a_model_that_asks_a_service_is_asked_with_the_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, name: str, network: bool
+) -> None:
+    asked = tmp_path / "registries" / "project" / "asked" / f"{name}.json"
+    asked.parent.mkdir(parents=True)
+    asked.write_text('{"requests": [], "answers": []}', encoding="utf-8")
+    seen: list[bool] = []
+
+    def ask(folder: Path, requests: list[Json], *, network: bool) -> list[tuple[int, str]]:
+        seen.append(network)
+        return []
+
+    monkeypatch.setattr(zoo, "ask_artifact", ask)
+
+    result = zoo.ask_model(Listed(name=name, environment="project", about="a"), tmp_path)
+
+    assert (result["outcome"], seen) == ("built", [network])

@@ -27,8 +27,13 @@ class Difference:
     """A sentence for each request that is answered otherwise."""
 
 
-def ask_artifact(folder: Path, requests: list[Json]) -> list[tuple[int, str]]:
-    """Boot the artifact as its target would, and send it each request over HTTP."""
+def ask_artifact(
+    folder: Path, requests: list[Json], *, network: bool = False
+) -> list[tuple[int, str]]:
+    """Boot the artifact as its target would, and send it each request over HTTP.
+
+    The function reaches nothing else, unless `network` says so.
+    """
     built = artifact.read(folder)
     target = targets.load(built.target)
     minor = artifact.read_manifest(built.folder / target.tree.home).python
@@ -36,7 +41,10 @@ def ask_artifact(folder: Path, requests: list[Json]) -> list[tuple[int, str]]:
         Call(body=json.dumps(each).encode(), content_type="application/json", door="http")
         for each in requests
     ]
-    with prepare_boot(built, target, minor) as boot, HOSTS[target.program.host](boot) as function:
+    with (
+        prepare_boot(built, target, minor, network=network) as boot,
+        HOSTS[target.program.host](boot) as function,
+    ):
         answers = [function.ask(call) for call in calls]
     return [(answer.status, answer.text) for answer in answers]
 

@@ -119,7 +119,8 @@ def _build_and_ask(
     if kept is not None and kept.is_file():
         read: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
         return read
-    with service.run_service() if settings.get("allow_network") else nullcontext():
+    # it answers whoever reaches it: a build does with --allow-network alone
+    with service.run_service() if model.name == service.ASKED_BY else nullcontext():
         result = _try_once(model, work, **settings)
     if kept is not None:
         kept.parent.mkdir(exist_ok=True)
@@ -167,7 +168,11 @@ def ask_model(model: Listed, work: Path) -> dict[str, Any]:
     asked = json.loads(_asked_file(model, work).read_text(encoding="utf-8"))
     expected = [(status, text) for status, text in asked["answers"]]
     try:
-        answers = ask_artifact(work / "built" / model.name, asked["requests"])
+        answers = ask_artifact(
+            work / "built" / model.name,
+            asked["requests"],
+            network=model.name == service.ASKED_BY,
+        )
         difference = compare_requests(expected, answers, is_chance=asked.get("is_chance", False))
     except PackagerError as error:
         return {"outcome": "wrong", "rows": 0, "largest": 0.0, "wrong": [str(error)]}
