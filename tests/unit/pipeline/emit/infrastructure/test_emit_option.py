@@ -34,7 +34,9 @@ def test_without_the_transform_the_build_says_what_to_install(
     monkeypatch.setattr(_checks, "find_spec", lambda _: None)
 
     check(fake_plan.request())
-    with pytest.raises(ConfigurationError, match=r"aws-sam-translator, .*\[terraform\]'"):
+    with pytest.raises(
+        ConfigurationError, match=r"aws-sam-translator, .*(\[terraform\]'|--extra terraform)"
+    ):
         check(fake_plan.request(emit=_BOTH))
 
 
