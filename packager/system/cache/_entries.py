@@ -28,6 +28,7 @@ _CONTENT: Final = "content"
 _held: Final[dict[Path, int]] = {}
 """Entries that this process uses, each with an open and locked descriptor, until it ends."""
 
+_LOCK: Final = threading.Lock()
 _making: Final[WeakValueDictionary[Path, threading.RLock]] = WeakValueDictionary()
 """Locks of entries that threads of this process want now."""
 
@@ -46,7 +47,9 @@ def ensure(kind: str, key: str, make: Maker) -> Path:
     raises.
     """
     final = _place.root() / kind / key
-    with _making.setdefault(final, threading.RLock()):
+    with _LOCK:
+        own = _making.setdefault(final, threading.RLock())
+    with own:
         return _ensure(kind, key, final, make)
 
 
