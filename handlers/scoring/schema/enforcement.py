@@ -323,11 +323,20 @@ def _enforce_numeric(name: Name, values: Cells) -> Column:
             said = f"Invalid object type at position {i}"
             raise SchemaError(FOREIGN, whole=partial(str, said)) from TypeError(said)
         try:
-            found[i] = np.nan if value is None else float(value)
+            found[i] = np.nan if value is None else _read_number(value)
         except ValueError as error:
             raise SchemaError(_word_unlike(name, DOUBLE)) from error
     whole = all(_is_whole(v) for v in cells)
     return Column(np.array(list(map(int, values))) if whole else found)
+
+
+def _read_number(value: str | float) -> float:
+    """As Python does, but for texts in which pandas sees no number. Raises ValueError."""
+    if isinstance(value, str):
+        word = value.strip().lstrip("+-").lower()
+        if not value.isascii() or "_" in word or word == "nan":
+            raise ValueError(value)
+    return float(value)
 
 
 def _is_whole(value: object) -> bool:
