@@ -30,6 +30,7 @@ __all__ = [
     "WITHOUT_WEIGHTS",
     "WITHOUT_WHEELS",
     "compile_model",
+    "fetch_tools",
     "find_form",
     "find_summed",
     "keeps_order",
@@ -70,6 +71,9 @@ class Compiler(Protocol):
         self, model: ResolvedModel, request: BuildRequest, target: Target, /
     ) -> tuple[tuple[Frame, LoaderSpec], ...]:
         """Frames in which what is compiled can be asked, and their loaders: the lightest first."""
+
+    def fetch_tools(self, plan: BuildPlan, /) -> None:
+        """Have what compiles for all models in the cache. Raises ToolError."""
 
     def compile_model(self, plan: BuildPlan, work: Path, tell_rows: TellRows, /) -> BuildPlan:
         """The same plan with what the engine compiles in place of the model, proven row by row.
@@ -122,6 +126,12 @@ def list_loaders(
     engine: Engine, model: ResolvedModel, request: BuildRequest, target: Target
 ) -> tuple[tuple[Frame, LoaderSpec], ...]:
     return COMPILERS[engine].list_loaders(model, request, target)
+
+
+def fetch_tools(plan: BuildPlan) -> None:
+    """Have what the plan's engine compiles with in the cache. Raises ToolError."""
+    if plan.engine in COMPILERS:
+        COMPILERS[plan.engine].fetch_tools(plan)
 
 
 def _tell_nobody(_rows: Sequence[Mapping[str, Json]]) -> None:

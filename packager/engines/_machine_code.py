@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import shutil
@@ -18,7 +17,7 @@ from packager.engines.machine_code.form import Form, FormError, read_form
 from packager.engines.machine_code.generator import generate_c
 from packager.environments import virtual_environments
 from packager.errors import SandboxError, ToolError, VerificationError
-from packager.models.registered_model import BesideRun, WaitingRun
+from packager.models.registered_model import WaitingRun
 from packager.system.sandbox import check_plain, read_result
 from packager.system.scratch import make_scratch
 from packager.targets.lambda_emulator.parts import host_architecture
@@ -130,11 +129,7 @@ def compile_model(
     _LOG.info("Compiling to machine code")
     engine, read = plan.request.engine, work / "read"
     here, there = host_architecture(), plan.request.target.architecture
-    with (
-        make_scratch("asked") as given,
-        BesideRun(functools.partial(_find_compiler, plan), "compiler"),
-        _reading(plan, read, given) as worker,
-    ):
+    with make_scratch("asked") as given, _reading(plan, read, given) as worker:
         form = _take_form(worker, read)
         if engine.kind is None and not (form.exact or engine.is_tolerant):
             raise _worker_call.refuse_model(FORM, [_INEXACT], _HINT_INEXACT)
@@ -234,6 +229,11 @@ def _find_compiler(plan: BuildPlan) -> Path:
     """Return the compiler's Python; it is installed where it is not there. Raises ToolError."""
     tool = _name_compiler(plan)
     return virtual_environments.ensure(plan.interpreter, [tool], label="c-compiler")
+
+
+def fetch_tools(plan: BuildPlan) -> None:
+    """Install the compiler where it is not there. Raises ToolError."""
+    _find_compiler(plan)
 
 
 def _read_rows(out: Path) -> Sequence[Mapping[str, Json]]:

@@ -71,6 +71,10 @@ def list_loaders(
     return ((Frame.NUMPY, made),)
 
 
+def fetch_tools(_plan: BuildPlan) -> None:
+    """Fetch nothing: the converters are installed beside the model."""
+
+
 def compile_model(plan: BuildPlan, work: Path, _tell_rows: object = None) -> BuildPlan:
     """The same plan with a graph in place of the model, proven row by row where both load.
 

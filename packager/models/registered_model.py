@@ -19,7 +19,6 @@ _MEMORY_SHARE: Final = 0.9
 _PROCESSES: Final = 16384
 _OPEN_FILES: Final = 65536
 _LOOK_SECONDS: Final = 0.02
-_END_SECONDS: Final = 60.0
 _KILLED_AGAIN_SECONDS: Final = 0.05
 
 
@@ -99,36 +98,7 @@ def protections(*, network: bool) -> tuple[str, ...]:
     return sandbox.describe(confine(readable=(), writable=(), network=network))
 
 
-class BesideRun:
-    """Work in a thread, which is over where the block is: it may start programs."""
-
-    def __init__(self, run: Callable[[], object], name: str) -> None:
-        self._pool = ThreadPoolExecutor(1, f"{BESIDE}-{name}")
-        self._run = self._pool.submit(run)
-
-    def join(self) -> None:
-        """Wait for its end. Raises what `run` raised."""
-        self._run.result()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Wait for its end; an interrupt ends what it has started."""
-        if kind is None or issubclass(kind, Exception):
-            wait([self._run], _END_SECONDS)
-        while not self._run.done():
-            process.kill_current()
-            wait([self._run], _KILLED_AGAIN_SECONDS)
-        self._pool.shutdown()
-
-
-class WaitingRun(BesideRun):
+class WaitingRun:
     """A program that loads the model once, and then waits to be told the rest of its work.
 
     `run` starts it and returns, or raises, when it has ended; it is called in a thread. The program
@@ -137,7 +107,8 @@ class WaitingRun(BesideRun):
 
     def __init__(self, run: Callable[[], None], told: Path, name: str) -> None:
         self._told = told
-        super().__init__(run, name)
+        self._pool = ThreadPoolExecutor(1, f"{BESIDE}-{name}")
+        self._run = self._pool.submit(run)
 
     def wait_for(self, path: Path) -> bool:
         """Wait until the program has written `path`; False where it ended without."""
@@ -154,13 +125,28 @@ class WaitingRun(BesideRun):
         written.write_text(text, encoding="utf-8")
         written.rename(self._told)
 
+    def join(self) -> None:
+        """Wait for its end. Raises what `run` raised."""
+        self._run.result()
+
+    def __enter__(self) -> Self:
+        return self
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End it where it still waits."""
+        """End it where it still waits, and wait for its end, whose time is its own.
+
+        An interrupt ends it in the middle of its work.
+        """
         if not self._run.done():
             self.tell("")
-        super().__exit__(kind, error, trace)
+        if kind is None or issubclass(kind, Exception):
+            wait([self._run])
+        while not self._run.done():
+            process.kill_current()
+            wait([self._run], _KILLED_AGAIN_SECONDS)
+        self._pool.shutdown()

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from packaging.utils import canonicalize_name
 
 from packager.commands.artifact.supply_chain.requirers import read_requirers
-from packager.engines import compile_model
+from packager.engines import compile_model, fetch_tools
 from packager.environments import resolver_memory
 from packager.environments.disk_room import warn_of_room
 from packager.errors import (
@@ -198,7 +198,8 @@ def _build_planned(
 ) -> BuildReport:
     """Run the other four stages."""
     with _working_beside() as beside:
-        beside(work_ahead, attempts[0])
+        for work in (work_ahead, fetch_tools):
+            beside(work, attempts[0])
         with _asking_early(attempts[0]) as early:
             attempt, verified = _first_proven(attempts, place, beside, early)
     verified = take_proof(verified)

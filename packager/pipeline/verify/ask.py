@@ -63,7 +63,7 @@ def ask_rows_early(
 ) -> None:
     """Have the model asked what the proof of what it is compiled to was asked, before that ends."""
     if early is not None:
-        early.tell(of_rows(rows, plan.model))
+        early.ask_rest(of_rows(rows, plan.model))
 
 
 def ask_model(plan: BuildPlan, early: EarlyAnswers | None = None) -> BuildPlan:

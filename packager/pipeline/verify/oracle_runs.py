@@ -12,8 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from handlers.loaders import _threads
 from packager.environments import kept_bytecode
@@ -68,32 +67,33 @@ class Given:
     """Where its bytecode is read from, and written to where it may be."""
 
 
-class EarlyAnswers:
+class EarlyAnswers(WaitingRun):
     """A run that begins before all requests are known: it loads the model, and answers some."""
 
     def __init__(self, folder: Path, prepare: Callable[[], Asked]) -> None:
         self._folder = folder
-        self._told = folder / "told"
-        self._told.mkdir()
         self._prepare = prepare
         self._asked: Asked | None = None
         self._every: list[Probe] = []
         self._rest: tuple[Probe, ...] | None = None
         self._is_begun = threading.Event()
-        self._waiting = WaitingRun(self._run, self._told / _REST, "asking")
+        told = folder / "told"
+        told.mkdir()
+        super().__init__(self._answer, told / _REST, "asking")
 
-    def tell(self, rest: Sequence[Probe]) -> None:
+    def ask_rest(self, rest: Sequence[Probe]) -> None:
         """Have it answer these too, and nothing after them."""
         self._is_begun.wait()
         self._rest = tuple(rest)
         self._every += rest
         # an empty file would end it
-        self._waiting.tell("".join(map(write_probe, rest)) or "\n")
+        self.tell("".join(map(write_probe, rest)) or "\n")
 
     def take(self, asked: Asked, folder: Path) -> bool:
         """Have it answer the rest, and write ANSWERS and FIRST into `folder`.
 
-        False, and nothing is written, where it was asked anything else. Raises UnprovenError.
+        False, and nothing is written, where it was asked anything else, or where it failed: it had
+        less of the machine than a run alone, whose failure counts.
         """
         self._is_begun.wait()
         early, self._asked = self._asked, None
@@ -102,32 +102,25 @@ class EarlyAnswers:
             return False
         rest = tuple(asked.probes[at] for at in at_last)
         if self._rest is None:
-            self.tell(rest)
+            self.ask_rest(rest)
         if self._rest != rest:
             return False
-        self._waiting.join()
+        try:
+            self.join()
+        except UnprovenError as error:
+            _LOG.debug("Asked again, alone: %s", error)
+            return False
         at_first = [at for at in range(len(asked.probes)) if at not in {*at_last}]
         _move_answers(self._folder, folder, [*at_first, *at_last])
         return True
 
-    def _run(self) -> None:
+    def _answer(self) -> None:
         try:
             asked = self._prepare()
             self._asked, self._every = asked, [*asked.probes]
         finally:
             self._is_begun.set()
-        write_answers(asked, self._folder, _Rest(self._told / _REST, self._every))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._waiting.__exit__(kind, error, trace)
+        write_answers(asked, self._folder, _Rest(self._told, self._every))
 
 
 @dataclass(frozen=True, slots=True)

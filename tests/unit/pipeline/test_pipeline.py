@@ -104,7 +104,7 @@ class Stages:
         monkeypatch.setattr(build, "begin_slimming", self.begin_slimming)
         monkeypatch.setattr(build, "leaves_memory", lambda _: self.leaves_memory)
         monkeypatch.setattr(build, "has_same_tree", lambda *_: self.same_tree)
-        for name in ("work_ahead", "work_for_later"):
+        for name in ("work_ahead", "fetch_tools", "work_for_later"):
             monkeypatch.setattr(build, name, lambda plan, name=name: self.beside.append(name))
         monkeypatch.setattr(build, "check_provable", lambda *_: None)
         monkeypatch.setattr(baseline, "check_table", lambda *_: None)
@@ -501,7 +501,7 @@ def test_what_is_known_to_be_needed_is_fetched_beside_the_stages(
     stages = Stages(monkeypatch, "native")
     build.build(request(tmp_path), None)  # type: ignore[arg-type]
 
-    assert stages.beside == ["work_ahead", "work_for_later"]
+    assert stages.beside == ["work_ahead", "fetch_tools", "work_for_later"]
 
 
 def test_the_stages_do_not_wait_for_it_and_the_build_does(
@@ -522,7 +522,7 @@ def test_the_stages_do_not_wait_for_it_and_the_build_does(
     monkeypatch.setattr(build, "slim", slim)
     build.build(request(tmp_path), None)  # type: ignore[arg-type]
 
-    assert stages.beside == ["fetched", "work_for_later"]
+    assert stages.beside == ["fetched", "fetch_tools", "work_for_later"]
 
 
 def test_a_build_that_fails_ends_what_runs_beside_it(

@@ -84,7 +84,7 @@ def slim_and_verify(attempts, place, beside, early):
         )
         raise PlanError("The model does not load.")
 build.resolve, build.plan, build._first_proven = resolve, plan, slim_and_verify
-build.check_provable = build.work_ahead = lambda *_: None
+build.check_provable = build.work_ahead = build.fetch_tools = lambda *_: None
 build._pin_bases = lambda attempts, _: attempts
 build._asking_early = lambda _: contextlib.nullcontext()
 request = make_request(model_uri="models:/churn@champion", out_dir=Path("dist"))

@@ -112,7 +112,7 @@ def test_what_was_told_before_is_not_told_again(
     out = tmp_path / "out"
     out.mkdir()
     with _begin(asked, tmp_path / "early") as early:
-        early.tell((B, C))
+        early.ask_rest((B, C))
         assert early.take(replace(asked, probes=(A, B, C, D)), out)
     assert _read(out) == _write_bodies(A, B, C, D)
     assert runs == ["--rest", "--first"]
@@ -135,7 +135,7 @@ def test_rows_that_were_told_and_are_not_asked_for_are_not_taken(
     asked: Asked, tmp_path: Path, runs: list[str]
 ) -> None:
     with _begin(asked, tmp_path / "early") as early:
-        early.tell((B,))
+        early.ask_rest((B,))
         assert not early.take(replace(asked, probes=(A, C, D)), tmp_path)
     assert runs[0] == "--rest"
 
@@ -153,20 +153,21 @@ def test_an_environment_that_cannot_be_made_is_for_who_asks(tmp_path: Path) -> N
 
     (tmp_path / "early").mkdir()
     with EarlyAnswers(tmp_path / "early", fail) as early:
-        early.tell((A,))
+        early.ask_rest((A,))
 
 
-def test_an_early_process_that_ends_is_told(
+def test_an_early_process_that_fails_has_the_model_asked_alone(
     asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Beside others it may have had too little memory; what a run alone comes to counts."""
     dead = process.Done(returncode=-9, stdout="", stderr="")
     monkeypatch.setattr(registered_model, "run", lambda *_, **__: dead)
     monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
-    with (
-        _begin(asked, tmp_path / "early") as early,
-        pytest.raises(UnprovenError, match="the registered model's process"),
-    ):
-        early.take(asked, tmp_path)
+    with _begin(asked, tmp_path / "early") as early:
+        assert not early.take(asked, tmp_path)
+    assert not (tmp_path / ANSWERS).exists()
+    with pytest.raises(UnprovenError, match="the registered model's process"):
+        oracle_runs.write_answers(asked, tmp_path)
 
 
 @pytest.mark.parametrize(
