@@ -135,7 +135,7 @@ def serve(
     """
     from packager.commands.serve import prepare, run
 
-    with console.progress(verbose=verbose, quiet=quiet):
+    with console.progress(verbose=verbose, quiet=quiet), console.build_here():
         request = check_request(
             BuildRequest(
                 model=ModelOptions(
@@ -152,7 +152,7 @@ def serve(
         server = prepare(
             source, request, lambda: registry(request), deployed=as_deployed, variables=env or ()
         )
-    with console.progress(verbose=True):
+    with console.progress(verbose=True), console.serve_here():
         code = run(server, host=host, port=port)
     raise typer.Exit(code)
 
@@ -171,6 +171,6 @@ def demo(
     from packager.commands.demo import run_demo
 
     about = f"demo {target}"
-    with console.progress(verbose=verbose, quiet=quiet, about=about):
+    with console.progress(verbose=verbose, quiet=quiet, about=about), console.build_here():
         result = run_demo(folder, target)
     show(result, as_json=as_json, human=console.show_demo)

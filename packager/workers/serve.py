@@ -9,9 +9,16 @@ function, so it is taken from there; everything that ships is taken from FUNCTIO
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
 
 
 def main(function: str, own_handlers: str, descriptor: str) -> None:
@@ -36,7 +43,19 @@ def main(function: str, own_handlers: str, descriptor: str) -> None:
         sys.stderr.flush()
         # an interrupt is how it ends, which uvicorn tells once it has ended well
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(uvicorn.Config(app, log_level="info")).run(sockets=[listener])
+            uvicorn.Server(_configure(app)).run(sockets=[listener])
+
+
+def _configure(app: FastAPI) -> uvicorn.Config:
+    """Say each request and what fails; LOG_LEVEL=DEBUG has all else that is logged."""
+    import uvicorn
+
+    config = uvicorn.Config(app, log_level="info")
+    if os.environ.get("LOG_LEVEL", "").upper() != "DEBUG":
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        # a start of a function counts what its compressed store had to give; a server has time
+        logging.getLogger("handlers.importer").setLevel(logging.ERROR)
+    return config
 
 
 if __name__ == "__main__":

@@ -87,7 +87,8 @@ def inspect(
                     proof=ProofOptions(example=example),
                 )
             )
-            found = inspect_model(request, registry(request), workload, engines=engines)
+            with console.build_here():
+                found = inspect_model(request, registry(request), workload, engines=engines)
     show(found, as_json=as_json, human=console.show_inspection)
 
 
@@ -139,11 +140,11 @@ def build(
         )
     )
     if dry_run:
-        with console.progress(verbose=verbose, quiet=quiet):
+        with console.progress(verbose=verbose, quiet=quiet), console.build_here():
             summary = _summarise_plan(request) | {"options": list_given(ctx)}
         return _show(ctx, summary, as_json=as_json, human=console.show_plan)
     about = f"build {'auto' if automatic else target.name} {name_build(request)}"
-    with console.progress(verbose=verbose, quiet=quiet, about=about):
+    with console.progress(verbose=verbose, quiet=quiet, about=about), console.build_here():
         if automatic:
             workload = Workload(
                 requests_per_second=rate, rows=request_rows, front=request.http.front

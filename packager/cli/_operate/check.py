@@ -285,7 +285,8 @@ def verify(
         if policy is not None:
             found = add_check(found, check_attestations(artifact, policy))
         if again is not None and found["verified"]:
-            found = add_check(found, check_rebuilt(artifact, again))
+            with console.build_here():
+                found = add_check(found, check_rebuilt(artifact, again))
     _show_verdict(found, as_json=as_json)
 
 

@@ -84,7 +84,8 @@ def report(
                 allow_network=allow_network,
             )
             request = BuildRequest(model=model, target=TargetOptions(name=target))
-            found = _build_page(check_request(request), out)
+            with console.build_here():
+                found = _build_page(check_request(request), out)
         if show_page:
             open_page(Path(found["page"]))
     show(found, as_json=as_json, human=console.show_page)

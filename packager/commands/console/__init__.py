@@ -3,9 +3,11 @@
 from packager.commands.console.differences import show_difference
 from packager.commands.console.facts import show_facts
 from packager.commands.console.interruption import (
+    build_here,
     change_outside,
     describe_stopping,
     is_changing,
+    serve_here,
 )
 from packager.commands.console.live_progress import progress, show_stopping
 from packager.commands.console.outcomes import (
@@ -38,10 +40,12 @@ from packager.commands.console.results import (
 )
 
 __all__ = [
+    "build_here",
     "change_outside",
     "describe_stopping",
     "is_changing",
     "progress",
+    "serve_here",
     "show_audit",
     "show_batch",
     "show_begun",

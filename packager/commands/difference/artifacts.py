@@ -10,6 +10,7 @@ from pathlib import Path
 
 from packager.commands import artifact
 from packager.commands.artifact.integrity import warn_of_changes
+from packager.commands.console.interruption import build_here
 from packager.commands.difference.answers import compare_replies
 from packager.commands.difference.documents import (
     Compared,
@@ -111,7 +112,8 @@ def _open_sides(
             else:
                 _LOG.info("Building %s, which is no artifact", source)
                 wanted = change_request(request, model_uri=source, out_dir=folder / str(number))
-                provided = build_or_reuse(wanted, registry())
+                with build_here():
+                    provided = build_or_reuse(wanted, registry())
                 home, made = provided.folder, "kept build" if provided.reused else "built now"
             found.append(read_compared(home, source, made))
         yield found

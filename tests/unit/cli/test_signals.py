@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,8 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from packager import cli
 from packager.commands import console
+from packager.commands.console import interruption
+from packager.errors import ToolError
 
 _AT_ONCE_SECONDS, _NO_WAIT_SECONDS = 10, 25
 """Well below what is waited for otherwise, and well above what a busy machine takes."""
@@ -211,4 +216,53 @@ def test_what_ended_is_no_longer_said_to_go_on() -> None:
     with pytest.raises(ValueError, match="refused"), console.change_outside("the batch", "it"):
         raise ValueError("refused")
     assert not console.is_changing()
-    assert "half made" in console.describe_stopping()
+    assert console.describe_stopping() == "Stopping."
+
+
+_HALF_MADE = "Stopping: what is half made is being removed."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place", "said"),
+    [
+        (["build", "models:/one/1"], "packager.cli._build._build_artifact", _HALF_MADE),
+        (
+            ["build", "models:/one/1", "--dry-run"],
+            "packager.cli._build._summarise_plan",
+            _HALF_MADE,
+        ),
+        (["inspect", "models:/one/1"], "packager.commands.inspect.inspect_model", _HALF_MADE),
+        (["report", "models:/one/1"], "packager.pipeline.build.build_or_reuse", _HALF_MADE),
+        (["demo"], "packager.commands.demo.run_demo", _HALF_MADE),
+        (["serve", "models:/one/1"], "packager.commands.serve.prepare", _HALF_MADE),
+        (["serve", "dist/one"], "packager.commands.serve.run", "Stopping the server."),
+        (["invoke", "dist/one"], "packager.commands.invoke.invoke_artifact", "Stopping."),
+        (["doctor"], "packager.environments.machine.check.check_machine", "Stopping."),
+        (
+            ["verify", "dist/one"],
+            "packager.commands.artifact.integrity.verify_artifact",
+            "Stopping.",
+        ),
+    ],
+)
+def test_an_interrupt_says_what_becomes_of_what_was_done(
+    arguments: list[str], place: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+
+    def stop(*_: object, **__: object) -> None:
+        heard.append(console.describe_stopping())
+        raise ToolError("enough")
+
+    monkeypatch.setattr("packager.commands.serve.prepare", lambda *_, **__: None)
+    monkeypatch.setattr(place, stop)
+    CliRunner().invoke(cli.app, arguments)
+    assert heard == [said]
+
+
+def test_an_interrupted_server_is_said_to_have_stopped() -> None:
+    with contextlib.suppress(KeyboardInterrupt), console.serve_here():
+        raise KeyboardInterrupt
+    # what an interrupt leaves is what is said at the end
+    assert interruption.describe_left() == "The server has stopped."
+    interruption._words.clear()

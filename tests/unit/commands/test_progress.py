@@ -54,7 +54,7 @@ import time
 from packager.cli._signals import answer_signals
 from packager.commands import console
 answer_signals()
-with console.progress(verbose=False):
+with console.progress(verbose=False), console.build_here():
     try:
         print("ready", flush=True)
         time.sleep(60)

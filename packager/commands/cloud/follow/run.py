@@ -28,6 +28,7 @@ from packager.commands.cloud.follow.follower import (
 from packager.commands.cloud.follow.state import StateFolder
 from packager.commands.cloud.follow.webhook_server import listen_for_webhooks
 from packager.commands.cloud.follow.webhook_signature import SECRET_VARIABLE, DeliveryCheck
+from packager.commands.console.interruption import build_here
 from packager.errors import ConfigurationError, StorageError, is_disk_full
 from packager.models import model_uri
 from packager.models.model_uri import Registered
@@ -130,7 +131,7 @@ def _make_actions(
         pinned = change_request(
             request, model_uri=f"models:/{model.name}/{version}", out_dir=artifact
         )
-        with shown.progress(f"build {request.target.name} {model.name}"):
+        with shown.progress(f"build {request.target.name} {model.name}"), build_here():
             try:
                 build_or_reuse(pinned, registry)
             except OSError as error:
