@@ -17,7 +17,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -28,6 +28,7 @@ _SPARE_BYTES: Final = 1 << 20
 """Of the answer's headers, and of how its body is cut into chunks."""
 _OWN_AUTHORITIES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Files of certificates that companies set beside SSL_CERT_FILE."""
+_OPENSSL_AUTHORITIES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _SAFE_HEADERS: Final = frozenset({"accept", "user-agent"})
 """All that goes along to another host."""
 
@@ -141,7 +142,7 @@ class _HttpHandler(urllib.request.HTTPHandler):
 
 class _HttpsHandler(urllib.request.HTTPSHandler):
     def __init__(self, budget: _Budget) -> None:
-        self._trust = _make_context()
+        self._trust = _make_context(_describe_authorities())
         super().__init__(context=self._trust)
         self._budget = budget
 
@@ -154,11 +155,27 @@ class _HttpsHandler(urllib.request.HTTPSHandler):
         return connection
 
 
-def _make_context() -> ssl.SSLContext:
+def _describe_authorities() -> tuple[tuple[str, str, int, int], ...]:
+    """Name the certificates that are trusted, so that others or changed ones are another value."""
+    found = []
+    for name in (*_OWN_AUTHORITIES, *_OPENSSL_AUTHORITIES):
+        value = os.environ.get(name) or os.devnull
+        try:
+            told = Path(value).stat()
+        except (OSError, ValueError):
+            found.append((name, value, 0, 0))
+        else:
+            found.append((name, value, told.st_mtime_ns, told.st_size))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1)
+def _make_context(authorities: tuple[tuple[str, str, int, int], ...]) -> ssl.SSLContext:
+    """Make what connections are trusted by, once: to read all certificates takes 0.1 s."""
     context = ssl.create_default_context()
-    for name in _OWN_AUTHORITIES:
-        path = Path(os.environ.get(name) or os.devnull)
-        if path.is_file():
+    for name, value, *_ in authorities:
+        path = Path(value)
+        if name in _OWN_AUTHORITIES and path.is_file():
             context.load_verify_locations(path)
     return context
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPMessage, IncompleteRead
 from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -107,6 +109,39 @@ def test_the_time_of_a_large_answer_grows_with_what_came() -> None:
         _, body = read_answer(make_request(url, {}), limits)
 
     assert len(body) == 200
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_are_read_once_and_again_where_they_change(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = []
+
+    def create() -> SimpleNamespace:
+        made.append(SimpleNamespace(load_verify_locations=read.append))
+        return made[-1]
+
+    read: list[Path] = []
+    monkeypatch.setattr("ssl.create_default_context", create)
+    for each in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(each, raising=False)
+    first, second = tmp_path / "first.pem", tmp_path / "second.pem"
+    for path in (first, second):
+        path.write_text("some", encoding="utf-8")
+
+    def ask() -> None:
+        with serving(lambda *_: (200, {}, b"there")) as service:
+            assert read_answer(make_request(service.url, {}), _LIMITS)[1] == b"there"
+
+    before = len(made)
+    for path, text in ((first, "some"), (first, "others"), (second, "others")):
+        monkeypatch.setenv(name, str(path))
+        path.write_text(text, encoding="utf-8")
+        ask()
+        ask()
+
+    assert len(made) - before == 3
+    assert read == ([] if name == "SSL_CERT_FILE" else [first, first, second])
 
 
 @contextmanager
