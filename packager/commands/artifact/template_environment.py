@@ -12,7 +12,7 @@ import yaml
 
 from packager.commands.artifact.description import read_json, read_own_text
 from packager.errors import ModelFormatError
-from packager.models.model_documents import check_yaml
+from packager.models.model_documents import SAFE_LOADER, check_yaml
 from packager.types import HostKind
 
 _Read = TypeVar("_Read")
@@ -35,7 +35,7 @@ _UNREADABLE: Final = (
 _VARIABLE: Final = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(SAFE_LOADER):  # type: ignore[misc]  # which of two it is, the machine knows
     """Reads CloudFormation's short forms: `!Ref x` is `{"Ref": "x"}`, `!Sub x` `{"Fn::Sub": x}`."""
 
 

@@ -76,7 +76,7 @@ def test_yaml_that_is_too_much_or_none_is_refused(text: str, tmp_path: Path, qui
 def test_yaml_without_the_parser_in_c_is_bounded_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_documents, "_LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(model_documents, "SAFE_LOADER", yaml.SafeLoader)
     (path := tmp_path / "MLmodel").write_text(_bomb(11), encoding="utf-8")
     with pytest.raises(ModelFormatError, match="its aliases written out"):
         model_documents.read_yaml(path)
