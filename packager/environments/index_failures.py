@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from packager.system.redaction import name_host, redact
@@ -20,11 +21,25 @@ _CAUSES: Final = (
     ("InvalidContentType", "it does not speak TLS"),
     ("tunnel error", "the proxy does not let it through"),
     ("429 ", "it is asked too often"),
+    ("`Content-Type`", "what it sent is no page of an index"),
 )
+EVERYWHERE: Final = ("packaging", "pip", "numpy")
+"""Packages, the smallest first, of which every index has one."""
+_UNKNOWN: Final = (
+    "was not found in the package registry",
+    "there are no versions of",
+    "there is no version of",
+)
+_INDEX_VARIABLES: Final = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNWRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EIO})
-_FAILED: Final = ("Failed to fetch", "error sending request", "Request failed after")
-_LASTING: Final = ("certificate", "InvalidContentType", "tunnel error")
+_FAILED: Final = (
+    "Failed to fetch",
+    "error sending request",
+    "Request failed after",
+    "`Content-Type`",
+)
+_LASTING: Final = ("certificate", "InvalidContentType", "tunnel error", "`Content-Type`")
 _REMOVED: Final = (f"(os error {errno.ENOENT})",)
 
 
@@ -51,6 +66,31 @@ def explain_index_failure(words: str) -> str | None:
         f"The package index at {host} did not answer: {cause}. Try again when it can be reached "
         f"from here; {_ENVIRONMENT}.\n{_tail(words)}"
     )
+
+
+def is_unknown_package(words: str) -> bool:
+    """Tell whether uv says that no index has a package: an address may be no index's."""
+    return any(mark in words for mark in _UNKNOWN)
+
+
+def explain_empty_index(env: Mapping[str, str]) -> str:
+    """A sentence on indexes of `env` that have nothing of what every index has, and what to do."""
+    asked = {
+        name: ", ".join(dict.fromkeys(map(_name_index, re.split(r"[\s,]+", env[name].strip()))))
+        for name in _INDEX_VARIABLES
+        if env.get(name, "").strip()
+    }
+    named = "; ".join(f"{name}: {hosts}" for name, hosts in asked.items()) or "pypi.org"
+    return (
+        f"The package index ({named}) answered, and has none of {', '.join(EVERYWHERE)}, which "
+        "every index has. Is that the address of an index? On most servers it ends with /simple. "
+        f"Correct {' or '.join(asked) or 'UV_DEFAULT_INDEX'}."
+    )
+
+
+def _name_index(value: str) -> str:
+    """The host of an index that may have a name of its own: corp=https://..."""
+    return name_host(re.sub(r"^[\w.-]+=(?=https?://)", "", value))
 
 
 def is_passing(words: str) -> bool:

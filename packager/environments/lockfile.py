@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from packager.environments import resolver_memory, uv_command
+from packager.environments.index_failures import is_unknown_package
 from packager.environments.install import install_wheels
 from packager.errors import DigestError, ToolError, UnresolvableError
 from packager.system import process
@@ -66,10 +67,12 @@ def lock(wanted: Wanted) -> Lock:
 
     Raises UnresolvableError with uv's words where no set of wheels satisfies everything,
     DigestError where a package has no file of a digest that is asked for, IndexUnavailableError
-    where the package index does not answer.
+    where the package index does not answer, or is none.
     """
     done = _resolve(wanted)
     if done.returncode != 0:
+        if is_unknown_package(done.stderr):
+            uv_command.check_index(wanted.options)
         raise UnresolvableError(done.stderr.strip())
     text = _hold_digests(drop_users(done.stdout), wanted.digests)
     return Lock(text=text, packages=_packages(text, wanted.base))

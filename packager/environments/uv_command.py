@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from packager.environments.index_failures import (
+    EVERYWHERE,
+    explain_empty_index,
     explain_index_failure,
     explain_storage_failure,
     is_passing,
@@ -48,6 +50,9 @@ _SETTINGS: Final = (
     "UV_REQUEST_TIMEOUT",
     "UV_SYSTEM_CERTS",
 )
+_INDEX_SECONDS: Final = 60.0
+_ANSWERING: Final[set[frozenset[tuple[str, str]]]] = set()
+"""Environments whose indexes have been seen to have packages."""
 _NO_INDEX: Final = "UV_NO_INDEX"
 _OFF: Final = frozenset({"", "0", "false", "no", "off"})
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -154,6 +159,30 @@ def run_pip(
                 "uv", replace(done, stdout=_hide_secrets(done.stdout, env))
             )
     return done
+
+
+def check_index(options: Sequence[str] = ()) -> None:
+    """Ask for wheels that every index has, until there is one.
+
+    `options` are as `run_pip` takes them. Raises IndexUnavailableError where no index has any.
+    """
+    env = _add_indexes(build_environment(), options)
+    asked = frozenset(env.items())
+    if asked in _ANSWERING or env.get(_NO_INDEX, "").lower() not in _OFF:
+        return
+    for name in EVERYWHERE:
+        done = run_pip(
+            "compile",
+            ["--no-deps", "-"],
+            options=options,
+            stdin=f"{name}\n".encode(),
+            timeout_seconds=_INDEX_SECONDS,
+            check=False,
+        )
+        if done.returncode == 0:
+            _ANSWERING.add(asked)
+            return
+    raise IndexUnavailableError(explain_empty_index(env))
 
 
 def list_secret_variables() -> tuple[str, ...]:

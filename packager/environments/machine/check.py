@@ -16,9 +16,6 @@ from packager.errors import PackagerError, ToolError
 from packager.system import process, sandbox
 from packager.types import MachineCheck, MachineReport
 
-_INDEX_SECONDS: Final = 60.0
-_PROBE: Final = b"packaging\n"
-"""A small package that every index with wheels has."""
 _PROGRAMS: Final[Mapping[str, tuple[str, str]]] = {
     "docker": (
         "you cannot build the image of a container target; packager itself does not need it",
@@ -109,11 +106,8 @@ def _check_sandbox() -> Iterable[MachineCheck]:
 
 
 def _check_index() -> Iterable[MachineCheck]:
-    """Ask the package index for one small wheel's name, as a build asks for all of them."""
     try:
-        uv_command.run_pip(
-            "compile", ["-"], options=(), stdin=_PROBE, timeout_seconds=_INDEX_SECONDS
-        )
+        uv_command.check_index()
         failure = ""
     except PackagerError as error:
         failure = str(error).splitlines()[0]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.server
+import io
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from packager.environments import interpreters, lockfile, uv_command
 from packager.environments.index_failures import (
+    explain_empty_index,
     explain_index_failure,
     explain_storage_failure,
     is_passing,
@@ -31,6 +34,8 @@ class _Index(http.server.BaseHTTPRequestHandler):
             self.connection.close()
             return
         self.send_response(status)
+        if "bare" not in self.path:
+            self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -58,6 +63,16 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+def _make_wheel(name: str) -> bytes:
+    """A wheel of nothing but what a wheel must have."""
+    info, file = f"{name}-1.dist-info", io.BytesIO()
+    with zipfile.ZipFile(file, "w") as wheel:
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return file.getvalue()
+
+
 def _wanted() -> Wanted:
     return Wanted(
         requirements=("thing==1.0",),
@@ -75,6 +90,7 @@ def _wanted() -> Wanted:
         ("401", "refused access: 401 Unauthorized"),
         ("403", "refused access: 403 Forbidden"),
         ("0", "the connection failed"),
+        ("200/bare", "what it sent is no page of an index"),
     ],
 )
 def test_an_index_that_fails_is_named(
@@ -89,11 +105,52 @@ def test_an_index_that_fails_is_named(
         assert caught.value.exit_code == 10
 
 
-def test_an_index_without_the_package_answers(index: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_without_the_package_answers(
+    index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "simple" / "pip").mkdir(parents=True)
+    (tmp_path / "simple" / "pip" / "pip-1-py3-none-any.whl").write_bytes(_make_wheel("pip"))
+    address = (tmp_path / "simple").as_uri()
+    monkeypatch.setenv("UV_INDEX", address)
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://{index}/404/simple")
-    with pytest.raises(UnresolvableError):
+    (tmp_path / "simple" / "pip" / "index.html").write_text(
+        '<a href="pip-1-py3-none-any.whl">pip-1-py3-none-any.whl</a>'
+    )
+    with pytest.raises(UnresolvableError, match=r"thing was not found"):
         lockfile.lock(_wanted())
     assert lockfile.unavailable(_wanted()) == ("thing==1.0",)
+
+
+@pytest.mark.parametrize("path", ["404/simple", "200"])
+def test_an_address_that_is_no_index_is_named(
+    path: str, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers, and has nothing: that is not the fault of the model's requirements."""
+    address = f"http://name:secret@{index}/{path}/"
+    monkeypatch.setenv("UV_DEFAULT_INDEX", address)
+    for ask in (lambda: lockfile.lock(_wanted()), uv_command.check_index):
+        with pytest.raises(IndexUnavailableError) as caught:
+            ask()
+        said = str(caught.value)
+        assert f"(UV_DEFAULT_INDEX: {index}) answered" in said
+        assert "Correct UV_DEFAULT_INDEX." in said
+        assert "secret" not in said
+
+
+def test_each_index_that_has_nothing_is_named() -> None:
+    env = {
+        "UV_DEFAULT_INDEX": "https://me:pw@a.example/x",
+        "UV_INDEX": "corp=https://b.example:81/simple https://c.example",
+    }
+    said = explain_empty_index(env)
+    assert "(UV_DEFAULT_INDEX: a.example; UV_INDEX: b.example:81, c.example)" in said
+    assert "Correct UV_DEFAULT_INDEX or UV_INDEX." in said
+    assert "(pypi.org)" in explain_empty_index({})
+
+
+def test_where_no_index_is_asked_none_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    uv_command.check_index()
 
 
 @pytest.mark.parametrize(
@@ -213,7 +270,7 @@ def test_an_index_that_answers_the_second_time_has_answered(
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Recovering) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{server.server_port}/simple")
-        with pytest.raises(UnresolvableError):
+        with pytest.raises(IndexUnavailableError, match="answered, and has none of packaging"):
             lockfile.lock(_wanted())
         server.shutdown()
     assert _Recovering.asked > 1

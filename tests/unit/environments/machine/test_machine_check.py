@@ -51,7 +51,7 @@ def look(
 
         has = [Interpreter(path=Path("/python"), version=each, found_by="PATH") for each in pythons]
         monkeypatch.setattr(interpreters, "available", lambda _minors: tuple(has))
-        monkeypatch.setattr(uv_command, "run_pip", compile_probe)
+        monkeypatch.setattr(uv_command, "check_index", compile_probe)
         monkeypatch.setattr(sandbox, "name_level", lambda: level)
         monkeypatch.setattr(check, "_has_engine", lambda _: engine)
         if extras is not None:
