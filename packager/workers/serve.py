@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 def main(function: str, own_handlers: str, descriptor: str) -> None:
     function = str(Path(function).resolve())  # the importer knows its modules by their full paths
+    if not _is_detailed():
+        # a start of a function counts what its compressed store had to give; a server has time
+        logging.getLogger("handlers.importer").setLevel(logging.ERROR)
     sys.path[:0] = [function, str(Path(function, "lib"))]
     from handlers import http
 
@@ -46,15 +49,17 @@ def main(function: str, own_handlers: str, descriptor: str) -> None:
             uvicorn.Server(_configure(app)).run(sockets=[listener])
 
 
+def _is_detailed() -> bool:
+    return os.environ.get("LOG_LEVEL", "").upper() == "DEBUG"
+
+
 def _configure(app: FastAPI) -> uvicorn.Config:
     """Say each request and what fails; LOG_LEVEL=DEBUG has all else that is logged."""
     import uvicorn
 
     config = uvicorn.Config(app, log_level="info")
-    if os.environ.get("LOG_LEVEL", "").upper() != "DEBUG":
+    if not _is_detailed():
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        # a start of a function counts what its compressed store had to give; a server has time
-        logging.getLogger("handlers.importer").setLevel(logging.ERROR)
     return config
 
 

@@ -6,6 +6,7 @@ The sources stay as they are; packager/workers/defer_imports does the work on on
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,9 @@ from packager.system import cache, file_tree, process
 from packager.system.resources import WORKERS
 from packager.system.scratch import make_scratch
 from packager.types import BuildPlan, Bundle, Trace
+
+_LOG = logging.getLogger(__name__)
+_READING: Final = "Deferring imports: reading the %d modules of %s"
 
 Name: TypeAlias = tuple[str, str]
 """A module, and a name that it binds by an import; `a.b` where it is `import a.b` that is moved."""
@@ -76,7 +80,10 @@ class Sinking:
             by_package.setdefault(name.partition(".")[0], {})[name] = path
         digests = {file.path: file.sha256 for file in self._bundle.files}
         surveyed: dict[str, Any] = {}
-        for modules in by_package.values():
+        _LOG.info("Deferring imports: reading %d modules", len(files))
+        for package, modules in by_package.items():
+            count = len(modules)
+            _LOG.info(_READING, count, package, extra={"counted": True})
             surveyed |= self._survey_package(modules, digests)
         return {
             name: Surveyed(

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import logging
 import lzma
@@ -355,13 +356,17 @@ def write(path: Path, root: Path, chosen: Chosen, architecture: str) -> None:
             if name in unpacked:
                 digests[name] = hashlib.sha256(data).hexdigest()
             content += data
-        return len(content), _compress(bytes(content), _choose_filters(names, architecture))
+        compressed = _compress(bytes(content), _choose_filters(names, architecture))
+        _LOG.info("Compressed %d of %d blocks", next(ready), len(blocks), extra=_COUNTED)
+        return len(content), compressed
 
+    ready = itertools.count(1)
     rows: list[tuple[int, int, int]] = []
-    with path.open("wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:
+    # what is logged there is logged as here: beside another stage, or not
+    named = threading.current_thread().name
+    with path.open("wb") as out, ThreadPoolExecutor(os.cpu_count(), named) as pool:
         out.write(MAGIC)
         for size, data in pool.map(compress_block, enumerate(blocks)):
-            _LOG.info("Compressing block %d of %d", len(rows) + 1, len(blocks), extra=_COUNTED)
             rows.append((out.tell(), len(data), size))
             out.write(data)
         table = {
