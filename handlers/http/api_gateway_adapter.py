@@ -3,6 +3,9 @@
 Mangum has one reader a kind of event. Importing `mangum` itself imports asyncio, ssl and sockets
 for a class that is not used here: as much as an empty function's whole start. Its readers are
 modules below it that need none of that. Whoever imports `mangum` later gets all of it.
+
+They take `Protocol` and `TypedDict` from `typing_extensions`, a large module; Python's own `typing`
+has both.
 """
 
 from __future__ import annotations
@@ -65,6 +68,26 @@ def _import_handlers() -> None:
     if spec is not None:
         sys.modules["mangum"] = importlib.util.module_from_spec(spec)
         try:
+            _import_typed("mangum.types")
             importlib.import_module("mangum.handlers")
         finally:
             del sys.modules["mangum"]
+
+
+def _import_typed(name: str) -> None:
+    """Import a module while `typing` stands in the place of `typing_extensions`.
+
+    A version that takes from it what `typing` lacks has it imported after all.
+    """
+    import importlib
+    import typing
+
+    if "typing_extensions" in sys.modules:
+        return
+    sys.modules["typing_extensions"] = typing
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass  # whoever needs the module imports it again, and says what is missing
+    finally:
+        sys.modules.pop("typing_extensions", None)

@@ -38,6 +38,7 @@ def left(bundle: Bundle) -> list[str]:
         ("numpy/__pycache__/x.cpython-313.pyc", "bytecode of the install"),
         ("bin/f2py", "scripts"),
         ("onnxruntime/capi/libonnxruntime.so.1.23.2", "C library of onnxruntime"),
+        ("aws_lambda_powertools/utilities/parser/parser.py", "utilities of powertools"),
     ],
 )
 def test_goes(tmp_path: Path, path: str, rule: str) -> None:
@@ -69,6 +70,8 @@ def test_goes(tmp_path: Path, path: str, rule: str) -> None:
         "model/code/helper.h",
         "model/README.md",
         "lib/bin/x",
+        "aws_lambda_powertools/utilities/__init__.py",
+        "aws_lambda_powertools/utilities/typing/lambda_context.py",
     ],
 )
 def test_stays(tmp_path: Path, path: str) -> None:
@@ -121,6 +124,10 @@ OWN = b"import os\nHERE = os.path.dirname(__file__)\n"
         (
             "numpy/_core/_simd.cpython-313-x86_64-linux-gnu.so",
             {"other.py": b"from numpy._core import _simd\n"},
+        ),
+        (
+            "aws_lambda_powertools/utilities/batch/base.py",
+            {"model/code/mine.py": b"from aws_lambda_powertools.utilities.batch import base\n"},
         ),
     ],
 )
