@@ -28,8 +28,9 @@ SECONDS: Final = 1200
 """Of a worker, the wait for the compiler among them."""
 ROWS: Final = 10_000
 _CELLS: Final = 2_000_000
-"""Of a tensor's generated rows together."""
+"""Of the generated rows together: 10,000 rows of up to 200 columns, and fewer of wider ones."""
 _LEAST: Final = 200
+"""Rows of the widest."""
 _OWN: Final = Path(__file__).parent
 
 
@@ -52,6 +53,7 @@ def make_question(model: ResolvedModel, rows: int, seed: int, rtol: float, atol:
     """Return what the worker is told: rows by column, drawn as those of a replay are."""
     values = Values(random.Random(seed), _columns(model))  # noqa: S311 - repeatable on purpose
     inputs = (model.signature or {}).get("inputs") or []
+    fitting = min(rows, max(_LEAST, _CELLS // max(1, len(inputs))))
     table: dict[str, Json] = {}
     example: dict[str, Json] | None = {}
     for at, spec in enumerate(inputs):
@@ -62,7 +64,7 @@ def make_question(model: ResolvedModel, rows: int, seed: int, rtol: float, atol:
             shape = [min(rows, max(_LEAST, _CELLS // math.prod(tail))), *tail]
             table[name] = values.tensor(str(spec["tensor-spec"]["dtype"]), shape, list(_flat(seen)))
         else:
-            table[name] = [values.column(spec, name) for _ in range(rows)]
+            table[name] = [values.column(spec, name) for _ in range(fitting)]
         if example is not None and seen:
             example[name] = list(seen)
         else:

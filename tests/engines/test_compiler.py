@@ -32,8 +32,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
+from packager.engines.proof.changed_cells import list_changes
 from packager.engines.proof.inputs import Column, Inputs, RefusedError
-from packager.engines.proof.test_rows import specials
 from tests.engines import asking
 
 TABLE = asking.table(400)
@@ -270,8 +270,8 @@ def test_categories_that_an_encoder_has_seen_are_asked_for() -> None:
         "c": np.array([True]),
     }
     asked = {
-        (name.split()[0], made[name.split()[0]].tolist()[0])
-        for name, made in specials(row, inputs, frozenset({3.0, 7.0, "word"}))
+        (each.column, each.make_table(row)[each.column].tolist()[0])
+        for each in list_changes(row, inputs, frozenset({3.0, 7.0, "word"}))
     }
     assert {("a", 3.0), ("a", 7.0), ("a", 8.0), ("a", 2.0), ("a", np.inf)} <= asked
     assert {("b", "word"), ("b", None), ("b", ""), ("c", True), ("c", False)} <= asked

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from packager.engines.proof import parity, test_rows
+from packager.engines.proof import changed_cells, parity, test_rows
 from packager.engines.proof.inputs import Hints, Inputs, RefusedError
 from packager.engines.proof.parity import Batch
 from packager.engines.proof.test_rows import Table
@@ -88,12 +88,8 @@ class Case:
         for count in _BATCHES:
             part = test_rows.take_rows(usual, slice(0, count))
             self.batches += parity.record_batches(f"batch of {count}", part, predict)
-        self._special = []
-        for name, row in (
-            *test_rows.specials(bases, inputs, hints.seen(model)),
-            *test_rows.beyond(first, self._within),
-            *self._list_widest(bases),
-        ):
+        self._special = self._ask_changes(bases)
+        for name, row in (*test_rows.beyond(first, self._within), *self._list_widest(bases)):
             self._special += parity.record_batches(name, row, predict)
         self.batches += self._special
         answered = [batch.expected for batch in self.batches if batch.expected is not None]
@@ -118,6 +114,15 @@ class Case:
             filled = filled if drawn else None
         saved = self._find_answered(example) if example else None
         return saved or drawn or test_rows.take_rows(example or table, slice(0, 1)), filled
+
+    def _ask_changes(self, bases: Table) -> list[Batch]:
+        """Return the answers to the rows with single cells changed."""
+        changes = changed_cells.list_changes(bases, self.inputs, self._hints.seen(self.model))
+        found, asked, total = changed_cells.ask_changes(
+            bases, changes, self._list_known(), self._predict, self._rng
+        )
+        self._covered.update(changes=total, changes_asked=asked)
+        return found
 
     def _list_known(self) -> Mapping[str, Sequence[str | float]]:
         """By column the categories that it may have: each word of the model's in each of text."""
@@ -248,6 +253,7 @@ class Case:
     def list_replay_rows(self) -> list[dict[str, object]]:
         """Rows at thresholds, and single special ones, for the booted artifact to answer too."""
         tables = [each.table for each in self._special[:_REPLAYED]]
+        tables = [test_rows.take_rows(each, slice(0, 2 * _BASES)) for each in tables]
         if self._edges is not None:
             count = test_rows.size(self._edges)
             some = self._rng.choice(count, min(count, _REPLAYED), replace=False)
@@ -258,7 +264,7 @@ class Case:
         return {
             **self._covered,
             "generated_rows": self._generated,
-            "special_rows": len(self._special),
+            "special_rows": sum(test_rows.size(each.table) for each in self._special),
             "batch_sizes": list(_BATCHES),
             "rtol": self.rtol,
             "atol": self.atol,

@@ -26,6 +26,8 @@ class Batch:
     table: Table
     expected: Array | None
     """What the model answers; None where it refuses."""
+    changes: tuple[str, ...] = ()
+    """What is changed in each row, where each has a change of its own."""
 
 
 @dataclass
@@ -39,12 +41,15 @@ class Verdict:
     """The first rows that differ."""
 
 
-def record_batches(name: str, table: Table, predict: Predict) -> list[Batch]:
-    """Record the model's answers to a table, in parts where it refuses some of its rows."""
+def record_batches(name: str, table: Table, predict: Predict, *, most: int = _ASKED) -> list[Batch]:
+    """Record the model's answers to a table, in parts where it refuses some of its rows.
+
+    After `most` requests what is left of the table is left out.
+    """
     asked = 0
     found: list[Batch] = []
     todo = [table]
-    while todo and asked < _ASKED:
+    while todo and asked < most:
         part = todo.pop()
         asked += 1
         try:
@@ -132,4 +137,5 @@ def _show(done: Verdict, batch: Batch, at: int, what: str) -> None:
     row = {name: column[at : at + 1].tolist()[0] for name, column in batch.table.items()}
     shown = dict(list(row.items())[:12])
     wanted = "a refusal" if batch.expected is None else batch.expected.tolist()[at]
-    done.shown.append(f"{batch.name}: {shown}: expected {wanted}, {what}")
+    name = batch.changes[at] if batch.changes else batch.name
+    done.shown.append(f"{name}: {shown}: expected {wanted}, {what}")

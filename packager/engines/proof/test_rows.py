@@ -27,15 +27,6 @@ DTYPES: Final[Mapping[str, Any]] = {
     "boolean": np.bool_,
     "string": object,
 }
-SPECIAL: Final = (
-    np.nan, np.inf, -np.inf, 1e300, -1e300, 1e30, 1e15, -1e15, 1e6, -1e6, 0.0, -0.0, 5e-324,
-)  # fmt: skip
-"""At 1e15 a distance to a value round 1, made of squares, has lost all but its last bits."""
-_UNSEEN: Final = ("", "a category that was never seen", "\u00e9t\u00e9")
-_MOST_COLUMNS: Final = 64
-"""Cells of a tensor that extremes are tried in."""
-_MOST_NUMBERS: Final = 64
-"""Categories that are numbers, of all encoders together."""
 _STEPS: Final = 70
 """Halvings that take any bracket of doubles to two neighbours, near enough."""
 
@@ -121,18 +112,17 @@ def at_thresholds(
         if len(places) <= most
         else [places[at] for at in sorted(rng.choice(len(places), most, replace=False))]
     )
-    columns: list[str] = []
+    numbers: dict[str, list[int]] = {}
     cells: list[Any] = []
     for name, value in chosen:
         near = neighbours(value, table[name].dtype)
-        columns += [name] * len(near)
+        numbers.setdefault(name, []).extend(range(len(cells), len(cells) + len(near)))
         cells += near
     if not cells:
         return None, 0, len(places)
     made = take_rows(table, rng.integers(0, size(table), len(cells)))
-    for name in set(columns):
-        at = np.array([each == name for each in columns])
-        made[name][at] = np.array([c for c, hit in zip(cells, at) if hit])
+    for name, rows in numbers.items():
+        made[name][rows] = np.array([cells[row] for row in rows])
     return made, len(chosen), len(places)
 
 
@@ -263,41 +253,6 @@ def _bisect_thresholds(
     # of each crossing what lies before it, then what lies behind it
     both = [fill(low), fill(high)]
     return join_tables([take_rows(table, place) for place in places for table in both])
-
-
-def specials(
-    rows: Table, inputs: Inputs, seen: frozenset[str | float]
-) -> Iterator[tuple[str, Table]]:
-    """The rows with one column that is missing, extreme, unseen, or a category that was seen."""
-    words = sorted(each for each in seen if isinstance(each, str))
-    numbers = sorted(each for each in seen if not isinstance(each, str))
-    numbers = [*numbers[:_MOST_NUMBERS], numbers[-1] + 1, numbers[0] - 1] if numbers else []
-    types = {column.name: column.type for column in inputs.columns}
-    # of a picture some cells will do
-    every = max(1, len(rows) // _MOST_COLUMNS) if inputs.tail else 1
-    for name, column in list(rows.items())[::every]:
-        kind = column.dtype.kind
-        if kind in "fiub":
-            for value in _list_extremes(rows, name, numbers):
-                yield f"{name} is {value}", with_value(rows, name, value)
-        elif types.get(name) == "string":
-            for word in (*_UNSEEN, *words):
-                yield f"{name} is {word!r}", with_value(rows, name, word)
-            null = with_value(rows, name, None)
-            yield f"{name} is missing", null
-            # pandas 3 makes NaN of a null that has words beside it
-            yield f"{name} is missing beside words", join_tables([null, rows])
-
-
-def _list_extremes(rows: Table, name: str, numbers: Sequence[float]) -> Sequence[float]:
-    """Values of a column of numbers or truths; `numbers` are those that the model has seen."""
-    dtype = rows[name].dtype
-    if dtype.kind == "f":
-        return (*SPECIAL, *numbers)
-    if dtype.kind == "b":
-        return (False, True)
-    ends = np.iinfo(dtype)
-    return (0, -1, ends.min, ends.max, *(each for each in numbers if each % 1 == 0))
 
 
 def beyond(row: Table, within: Mapping[str, Sequence[float]]) -> Iterator[tuple[str, Table]]:
