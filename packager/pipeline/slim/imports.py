@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePosixPath
 
 from packager.models.code_imports import name_last, parse_file
@@ -42,12 +42,13 @@ def _imported_by_call(node: ast.Call) -> str:
     return text if all(part.isidentifier() for part in text.strip(".").split(".")) else ""
 
 
-def files(module: PurePosixPath, among: Iterable[PurePosixPath]) -> set[PurePosixPath]:
+def files(module: PurePosixPath, among: AbstractSet[PurePosixPath]) -> set[PurePosixPath]:
     """The files of `among` that importing the module reads: its own, and its packages' __init__."""
     own = {module.with_suffix(".py"), module / "__init__.py"} if module.name else set()
+    if own.isdisjoint(among):
+        return set()
     parents = {parent / "__init__.py" for parent in module.parents}
-    among = set(among)
-    return (own | parents) & among if own & among else set()
+    return {each for each in own | parents if each in among}
 
 
 def _as_path(dotted: str) -> PurePosixPath:

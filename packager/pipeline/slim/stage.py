@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import os
 import shutil
 import stat
@@ -260,15 +261,24 @@ def find_imported(source: Path, entries: set[Path]) -> tuple[Path, ...]:
     """The files of the package at `source` that `entries` import, directly or not, and these."""
     base = source.parent
     every = {PurePosixPath(path.relative_to(base).as_posix()) for path in source.rglob("*.py")}
-    todo = [PurePosixPath(path.relative_to(base).as_posix()) for path in entries]
+    todo = {PurePosixPath(path.relative_to(base).as_posix()) for path in entries}
     found: set[PurePosixPath] = set()
     while todo:
         check_wanted()
         path = todo.pop()
         found.add(path)
-        for module in imports.modules(base / path, path):
-            todo.extend(imports.files(module, every - found))
+        told = (base / path).stat()
+        modules = _read_imported(base, path, (told.st_mtime_ns, told.st_size))
+        todo |= set().union(*(imports.files(each, every) for each in modules)) - found
     return tuple(base / path for path in sorted(found))
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_imported(
+    base: Path, path: PurePosixPath, _version: tuple[int, int]
+) -> frozenset[PurePosixPath]:
+    """Read what a file of ours imports: its text stays the same from build to build."""
+    return frozenset(imports.modules(base / path, path))
 
 
 def _write_example(plan: BuildPlan, root: Path) -> str | None:
