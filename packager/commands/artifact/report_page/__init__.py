@@ -7,12 +7,13 @@ digests: https://www.w3.org/TR/CSP3/#framework-directive-source-list. Names of o
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from packager.commands.artifact.report_page.figures import (
     format_bytes,
@@ -24,6 +25,9 @@ from packager.commands.artifact.report_page.views import list_sections
 from packager.commands.artifact.report_values import read_amount, read_count, read_text
 from packager.system import resources
 from packager.types import Json
+
+if TYPE_CHECKING:
+    import jinja2
 
 PAGE: Final = "report.html"
 _FOLDER: Final = resources.TEMPLATES / "_report"
@@ -73,16 +77,12 @@ class Head:
 
 def render_sections(head: Head, sections: Sequence[Section]) -> str:
     """Render a page of texts in which `show_controls` left no character that hides another."""
-    import jinja2  # noqa: PLC0415 - most commands make no page
-    from markupsafe import Markup  # noqa: PLC0415
+    from markupsafe import Markup  # noqa: PLC0415 - most commands make no page
 
     scripts = [_read(name) for name in ("charts.js", "page.js")]
     style = _read("page.css")
     data = {chart.key: chart.data for section in sections for chart in section.charts}
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(_read("page.html.j2")).render(
+    return _make_template(_read("page.html.j2")).render(
         policy=make_policy(scripts, style),
         head=head,
         sections=sections,
@@ -90,6 +90,16 @@ def render_sections(head: Head, sections: Sequence[Section]) -> str:
         scripts=[Markup(each) for each in scripts],  # noqa: S704 - our own files
         style=Markup(style),  # noqa: S704
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _make_template(text: str) -> jinja2.Template:
+    import jinja2  # noqa: PLC0415
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(text)
 
 
 def make_policy(scripts: list[str], style: str) -> str:
