@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Final, TypeAlias
 
+import yaml
+
+from packager.models.model_documents import SAFE_LOADER
+
 CODE: Final = "function.zip"
 CHECK: Final = "rollout.zip"
 """Names of the zips, by which what reads the template knows a function's code."""
@@ -40,10 +44,14 @@ def transform_template(text: str, digests: CodeDigests) -> Document:
     """
     from samtranslator.parser.parser import Parser  # noqa: PLC0415 - seconds of imports, on request
     from samtranslator.translator.translator import Translator  # noqa: PLC0415
-    from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415
+    from samtranslator.yaml_helper import intrinsics_multi_constructor  # noqa: PLC0415
 
+    class Loader(SAFE_LOADER):  # type: ignore[misc]  # the translator's own reads in Python, slowly
+        pass
+
+    Loader.add_multi_constructor("!", intrinsics_multi_constructor)
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
-    template = yaml_parse(text)
+    template = yaml.load(text, Loader)  # noqa: S506 - of SAFE_LOADER
     held: dict[str, dict[str, object]] = {}
     for name, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
