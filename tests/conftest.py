@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import logging
 import os
 import re
 import signal
 import sys
+import types
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,19 @@ for _number, _handler in (
 ):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+
+def _check_address(term: str, value: str) -> object:
+    del sys.modules["rfc3987_syntax"]
+    return importlib.import_module("rfc3987_syntax").is_valid_syntax(term, value)
+
+
+# jsonschema imports it, with it cfn-lint, SAM's transform and schemathesis: the grammars that it
+# makes of itself take seconds in each worker, and next to no test asks it anything
+if importlib.util.find_spec("rfc3987_syntax"):
+    _later = types.ModuleType("rfc3987_syntax")
+    vars(_later)["is_valid_syntax"] = _check_address
+    sys.modules["rfc3987_syntax"] = _later
 
 
 LONGEST = (

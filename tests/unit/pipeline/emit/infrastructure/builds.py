@@ -75,7 +75,13 @@ def emit_build(base: Path, name: str, *, archive_bytes: int | None = None) -> Pa
 
 def read_sam(out: Path) -> dict[str, Any]:
     """Return the template as the cloud makes it of SAM's, without a digest in the APIs' names."""
-    template = sam.parse((out / "template.yaml").read_text("utf-8"))
+    found: dict[str, Any] = json.loads(_transform((out / "template.yaml").read_text("utf-8")))
+    return found
+
+
+@functools.lru_cache(64)
+def _transform(text: str) -> str:
+    template = sam.parse(text)
     for name, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
             if resource["Properties"].get("PackageType") == "Image":
@@ -85,13 +91,12 @@ def read_sam(out: Path) -> dict[str, Any]:
     return _drop_digests(sam.transformed(template))
 
 
-def _drop_digests(template: dict[str, Any]) -> dict[str, Any]:
+def _drop_digests(template: dict[str, Any]) -> str:
     text = json.dumps(template)
     for name, resource in template["Resources"].items():
         if resource["Type"] == "AWS::ApiGateway::Deployment":
             text = text.replace(name, name[:-10])
-    found: dict[str, Any] = json.loads(text)
-    return found
+    return text
 
 
 class Configuration:
