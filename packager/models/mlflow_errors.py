@@ -60,9 +60,15 @@ _PACKAGES: Final = {
 }
 """Distributions of the modules that clients of stores import, where the names differ."""
 _DENIED: Final = re.compile(
-    r"AccessDenied|Access Denied|Forbidden|\b403\b|PERMISSION_DENIED|"
-    r"credential configuration failed"
+    r"AccessDenied|Access Denied|Forbidden|\b403\b|PERMISSION_DENIED|Unauthorized|"
+    r"error code 401|\b401 Client Error|credential configuration failed|"
+    r"Unable to locate credentials|default credentials"
 )
+_SERVER: Final = re.compile(r"API request to (?:endpoint|http)")
+"""Words of MLflow's client where a server answered, or none did."""
+_STRANGE: Final = re.compile(r"not in a valid JSON format|error code (?!40[13]|429|5)\d{3} != 200")
+"""An answer that MLflow's server never gives: of a missing model it tells in JSON."""
+_FAILING: Final = re.compile(r"too many (5\d\d) error responses|error code (5\d\d)")
 _SILENT: Final = re.compile(
     r"Max retries exceeded|Connection refused|timed out|Could not connect|NameResolution"
 )
@@ -126,6 +132,8 @@ def explain_error(
             f"Install it beside packager (`{name_install(*packages)}`), or read the "
             "registry through a tracking server: --tracking-uri http://..."
         )
+    if _SERVER.search(text) and (why := _explain_server(text, uri, where)):
+        return RegistryUnavailableError(f"{why}\n{words}")
     if _DENIED.search(text):
         return RegistryUnavailableError(
             f"The store of {uri} refused to be read: check the credentials.\n{words}"
@@ -138,6 +146,27 @@ def explain_error(
             f"Is the address right, and the server up?\n{words}"
         )
     return RegistryUnavailableError(f"{uri} could not be fetched from {where}.\n{words}")
+
+
+def _explain_server(text: str, uri: str, where: str) -> str | None:
+    """Explain what a server answered; None where it is as any other failure."""
+    if _DENIED.search(text):
+        return (
+            f"The registry at {where} refused to tell of {uri}. Set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to those of a user who may read "
+            "it."
+        )
+    if _STRANGE.search(text):
+        return (
+            f"What answers at {where} is no MLflow server, or an old one. Is the address right? It "
+            "may lack a path, or lead to a page that asks for a login."
+        )
+    if found := _FAILING.search(text):
+        return (
+            f"The registry at {where} failed to answer, with {found[1] or found[2]}. Its own log "
+            "says why."
+        )
+    return None
 
 
 def _first_words(text: str) -> str:

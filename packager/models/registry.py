@@ -16,6 +16,7 @@ from packager.errors import (
     ModelFormatError,
     ModelNotFoundError,
     RegistryUnavailableError,
+    suggest_name,
 )
 from packager.models import (
     mlflow_errors,
@@ -505,11 +506,21 @@ class _Session:
 
     def _no_model(self, name: str) -> str:
         known = [model.name for model in self.client.search_registered_models(max_results=_SHOWN)]
-        return f"No registered model {name!r} in {self.where}. There are: {_format_names(known)}."
+        if not known:
+            return (
+                f"No registered model {name!r} in {self.where}: it has none. Log one with "
+                f"registered_model_name={name!r}, or say where yours is: --tracking-uri, or "
+                "MLFLOW_TRACKING_URI."
+            )
+        return (
+            f"No registered model {name!r} in {self.where}.{suggest_name(name, known)} "
+            f"There are: {_format_names(known)}."
+        )
 
     def _no_version(self, model: Registered, aliases: dict[str, str]) -> str:
+        asked = ""
         if model.alias is not None:
-            what = f"has no alias {model.alias!r}"
+            what, asked = f"has no alias {model.alias!r}", suggest_name(model.alias, aliases)
         elif model.version is not None:
             what = f"has no version {model.version}"
         elif model.stage is not None:
@@ -521,7 +532,7 @@ class _Session:
         versions = [str(version) for version in self._versions(model.name)]
         named = [f"{alias} (version {version})" for alias, version in sorted(aliases.items())]
         return (
-            f"Model {model.name!r} {what}.\n"
+            f"Model {model.name!r} {what}.{asked}\n"
             f"Versions: {_format_names(versions)}. Aliases: {_format_names(named)}."
         )
 

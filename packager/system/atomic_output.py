@@ -20,6 +20,7 @@ from packager.errors import (
 )
 from packager.system.scratch import make_scratch, remove_tree
 
+_SHOWN: Final = 5
 MARKER: Final = "report.json"
 """The file by which a folder is known as one of ours, which a new build may replace."""
 _MOST_NAME: Final = 200
@@ -149,6 +150,11 @@ def refuse_foreign(final: Path) -> None:
     if foreign:
         raise ConfigurationError(f"{final} is not a folder; name another with --out.")
     if held:
+        if others := sorted(path.parent.name for path in final.glob(f"*/{MARKER}")):
+            raise ConfigurationError(
+                f"{final} holds other artifacts ({', '.join(others[:_SHOWN])}). They stay: name a "
+                f"folder for this one with --out, for example --out {final.name}/NAME."
+            )
         raise ConfigurationError(
             f"{final} holds files that no build made (there is no {MARKER}). They stay: "
             "name another folder with --out."

@@ -119,6 +119,8 @@ def test_a_registry_of_files_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("template", "said"),
     [
+        ("models:/churn@champoin", r"no alias 'champoin'\. Did you mean 'champion'\?"),
+        ("models:/chrun/1", r"No registered model 'chrun'.* Did you mean 'churn'\?"),
         ("models:/churn@nobody", r"no alias 'nobody'.\s*Versions: 1, 2. Aliases: champion"),
         ("models:/churn/9", r"no version 9.\s*Versions: 1, 2"),
         ("models:/churn", r"a version must be named too"),

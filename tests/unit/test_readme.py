@@ -94,7 +94,7 @@ def test_each_line_of_packager_is_parsed(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("build -o dist", "Missing"),
+        ("build -o dist", "Name a model"),
         ("build models:/m/1 --engine onxn", "onxn"),
         ("build models:/m/1 --memory much", "integer"),
         ("invoke dist another", "unexpected"),

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Final
 
 import typer
 from typer.core import TyperCommand
+
+_MODELS: Final = ("model_uri", "source")
+_EXAMPLE: Final = (
+    "Name a model, for example models:/churn/1, models:/churn@champion, or its folder."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,16 @@ class _Item:
 
 class ModelCommand(TyperCommand):
     """A command with a MODEL that Bash completes too, which ends a word at each `:` and `@`."""
+
+    # typer makes every context one of its own
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Raises BadParameter, with an example where no model is named."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            if not error.message and getattr(error.param, "name", None) in _MODELS:
+                error.message = _EXAMPLE
+            raise
 
     # typer makes every context one of its own
     def shell_complete(self, ctx: typer.Context, incomplete: str) -> list[object]:  # type: ignore[override]

@@ -128,3 +128,10 @@ def test_what_is_far_from_every_name_is_refused_without_a_question() -> None:
 
 def test_choices_are_completed() -> None:
     assert define_choice("native", "onnx")["autocompletion"]("on") == ["onnx"]
+
+
+@pytest.mark.parametrize("command", ["build", "inspect", "serve", "follow"])
+def test_whoever_names_no_model_sees_how_one_is_named(command: str) -> None:
+    done = RUN.invoke(cli.app, [command])
+    assert done.exit_code == 2
+    assert "for example models:/churn/1" in done.output

@@ -283,6 +283,38 @@ def test_each_failure_has_its_own_class(error: Exception, kind: type[Exception])
     assert type(found) is kind
 
 
+_ASKED = "API request to endpoint /api/2.0/mlflow/registered-models/get failed with error code"
+_NO_JSON = "API request to endpoint was successful but the response body was not in a valid JSON"
+_RETRIED = (
+    "API request to http://registry/api failed with exception HTTPConnectionPool: Max retries"
+)
+_STRANGER = "http://registry is no MLflow server, or an old one. Is the address right?"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (f"{_ASKED} 401 != 200. Response body: ''", "MLFLOW_TRACKING_TOKEN"),
+        (f"{_ASKED} 403 != 200. Response body: ''", "MLFLOW_TRACKING_TOKEN"),
+        (f"{_ASKED} 404 != 200. Response body: '<html>'", _STRANGER),
+        (f"{_ASKED} 302 != 200. Response body: ''", _STRANGER),
+        (f"{_NO_JSON} format. Response body: '<html>'", _STRANGER),
+        (f"{_ASKED} 502 != 200. Response body: ''", "http://registry failed to answer, with 502"),
+        (
+            f"{_RETRIED} exceeded (Caused by ResponseError('too many 500 error responses')",
+            "http://registry failed to answer, with 500",
+        ),
+        (f"{_RETRIED} exceeded (refused)", "nothing answers at http://registry"),
+        ("Unable to locate credentials", "check the credentials"),
+    ],
+)
+def test_what_a_server_answers_says_what_to_do(words: str, said: str) -> None:
+    error = RuntimeError(words)
+    found = mlflow_errors.explain_error(error, "models:/a/1", "http://registry", Path("/work"))
+    assert type(found) is RegistryUnavailableError
+    assert said in str(found)
+
+
 @pytest.mark.parametrize(
     ("module", "package"),
     [

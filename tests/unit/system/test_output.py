@@ -66,6 +66,16 @@ def test_files_that_no_build_made_are_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
+def test_a_folder_of_other_artifacts_is_told_from_files_of_yours(tmp_path: Path) -> None:
+    for name in ("wine", "churn"):
+        (tmp_path / "dist" / name).mkdir(parents=True)
+        (tmp_path / "dist" / name / "report.json").touch()
+
+    said = r"holds other artifacts \(churn, wine\)\. .* for example --out dist/NAME"
+    with pytest.raises(ConfigurationError, match=said):
+        atomic_output.refuse_foreign(tmp_path / "dist")
+
+
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "dist").mkdir()
 
