@@ -26,6 +26,8 @@ _NOT_FOUND: Final = ("adr/", "bench/", "tests/")
 """Decisions and raw figures have every word, and answer no reader's question."""
 _LINK: Final = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]*)(?=[)#])")
 
+_CODE: Final = re.compile(r"`[^`\n]+`")
+
 
 def find_site_path(path: str) -> str:
     """Return where a file of the repository lies on the site."""
@@ -77,7 +79,7 @@ def _find_search(page: str) -> dict[str, bool | int] | None:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead each link to where its file lies on the site."""
+    """Lead each link to where its file lies on the site, and show a table's code as it is."""
     del config, files
     here = page.file.src_uri
     if (search := _find_search(here)) is not None:
@@ -91,4 +93,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             there = find_site_path(f"{path}/README.md")
         return posixpath.relpath(there, posixpath.dirname(here) or ".")
 
-    return _LINK.sub(lead, markdown)
+    # GitHub wants a bar of a table's cell to be escaped, in code too; here it would be seen
+    plain = _CODE.sub(lambda code: code[0].replace("\\|", "|"), markdown)
+    return _LINK.sub(lead, plain)
