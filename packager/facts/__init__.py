@@ -259,7 +259,22 @@ def tools(folder: Path | None = None) -> Mapping[str, Tool]:
         )
         for table in root.tables("tools")
     }
+    _read_suites(root)
     root.done()
+    return found
+
+
+def debian_suites(folder: Path | None = None) -> Mapping[str, str]:
+    """The suite of Debian's that has a Python for arm64, by its minor version."""
+    return _read_suites(read("tools", folder))
+
+
+def _read_suites(root: Table) -> Mapping[str, str]:
+    found = {}
+    for table in root.tables("debian_suites", optional=True):
+        found[table.text("python")] = table.text("suite")
+        table.source()
+        table.day("as_of")
     return found
 
 

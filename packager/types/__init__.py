@@ -48,6 +48,7 @@ from packager.types._model import (
 from packager.types._plan import (
     REQUIRED_BESIDE,
     BuildPlan,
+    EmulatedPython,
     Interpreter,
     Lock,
     LockedPackage,
@@ -188,6 +189,7 @@ __all__ = [
     "Door",
     "DoorAnswer",
     "EffectiveTarget",
+    "EmulatedPython",
     "Engine",
     "EngineOptions",
     "EngineRow",

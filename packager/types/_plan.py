@@ -14,6 +14,24 @@ from packager.types._target import Runtime, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatedPython:
+    """A Python for another processor, and the program that runs it on this machine's."""
+
+    program: Path
+    """qemu's."""
+    options: tuple[str, ...]
+    """The processor that it stands for."""
+    version: str
+    """In full: `qemu-aarch64 7.2.22`."""
+    root: Path
+    """Folder that stands for the root of the file system, where what is asked for is there."""
+    python: Path
+    """Below `root`."""
+    source: str
+    """Where it is from, with its version, as part of a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
     """A Python that was run and told its version."""
 
@@ -21,6 +39,8 @@ class Interpreter:
     version: str
     """In full: `3.13.0`."""
     found_by: str
+    emulated: EmulatedPython | None = None
+    """What a function is booted in, where it is for another processor than this machine's."""
 
     @property
     def minor(self) -> str:
