@@ -12,6 +12,7 @@ from typing import Final
 
 from packager.environments import disk_room, interpreters, uv_command
 from packager.environments.machine import installation
+from packager.environments.machine.qemu import find_qemu
 from packager.errors import PackagerError, ToolError
 from packager.system import process, sandbox
 from packager.types import MachineCheck, MachineReport
@@ -55,6 +56,7 @@ def check_machine(minors: Sequence[str], folder: Path) -> MachineReport:
         _check_index,
         lambda: _check_room(folder),
         _check_programs,
+        _check_emulation,
         _check_extras,
     ]
     with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
@@ -148,6 +150,25 @@ def _check_programs() -> Iterable[MachineCheck]:
             lost=lost,
             remedy="start Docker, or let your user reach its socket" if silent else remedy,
         )
+
+
+def _check_emulation() -> Iterable[MachineCheck]:
+    """Check what runs programs for arm64, on a machine that does not itself."""
+    if _read_machine() != "x86_64":
+        return
+    qemu = find_qemu()
+    yield MachineCheck(
+        name="qemu-aarch64",
+        works=qemu is not None,
+        needed=False,
+        found=f"{qemu[0]}, {qemu[2].partition(' ')[2]}" if qemu else "not found",
+        lost="a function for arm64 cannot be proven here: --arch arm64 needs --allow-unproven",
+        remedy="apt-get install qemu-user, or what your system calls QEMU's user emulation",
+    )
+
+
+def _read_machine() -> str:
+    return os.uname().machine
 
 
 def _has_engine(docker: str) -> bool:

@@ -23,6 +23,7 @@ from packager.system import sandbox
 from packager.types import Interpreter, MachineCheck, MachineReport
 
 NOTHING = "nothing can be built"
+QEMU = Path("/usr/bin/qemu-aarch64"), ("-cpu", "neoverse-n1"), "qemu-aarch64 7.2.22"
 
 
 class Usage(NamedTuple):
@@ -44,6 +45,8 @@ def look(
         level: str = "namespaces",
         engine: bool = True,
         extras: tuple[str, ...] | None = None,
+        qemu: tuple[Path, tuple[str, ...], str] | None = QEMU,
+        machine: str = "x86_64",
     ) -> tuple[MachineReport, dict[str, MachineCheck]]:
         def compile_probe(*_: object, **__: object) -> None:
             if index:
@@ -54,6 +57,8 @@ def look(
         monkeypatch.setattr(uv_command, "check_index", compile_probe)
         monkeypatch.setattr(sandbox, "name_level", lambda: level)
         monkeypatch.setattr(check, "_has_engine", lambda _: engine)
+        monkeypatch.setattr(check, "find_qemu", lambda: qemu)
+        monkeypatch.setattr(check, "_read_machine", lambda: machine)
         if extras is not None:
             monkeypatch.setattr(importlib.util, "find_spec", lambda name: name in extras or None)
         monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(free))
@@ -107,6 +112,7 @@ def test_an_index_that_does_not_answer_is_named(look: Look) -> None:
         ({"free": LEAST_FREE_BYTES - 1}, {"disk, TMPDIR", "disk, output folder", "disk, cache"}),
         ({"level": "landlock"}, {"sandbox"}),
         ({"engine": False}, {"docker"}),
+        ({"qemu": None}, {"qemu-aarch64"}),
         (
             {"extras": ("boto3", "skops", "pyarrow")},
             {"extra audit", "extra azure-keys", "extra keyless", "extra sign", "extra terraform"},
@@ -121,6 +127,14 @@ def test_what_a_build_can_do_without_is_told(
     assert report["ready"]
     assert {name for name, each in checks.items() if not each["works"]} == names
     assert all(checks[name]["lost"] and checks[name]["remedy"] for name in names)
+
+
+def test_qemu_is_looked_for_where_it_is_of_use(look: Look) -> None:
+    _, checks = look()
+    assert checks["qemu-aarch64"]["found"] == "/usr/bin/qemu-aarch64, 7.2.22"
+
+    _, checks = look(machine="aarch64", qemu=None)
+    assert "qemu-aarch64" not in checks
 
 
 def test_every_extra_is_looked_at(look: Look) -> None:
