@@ -19,7 +19,7 @@ from packager.commands.local_boot import prepare_boot, read_sent, without_sent
 from packager.errors import ConfigurationError, suggest_name
 from packager.probes.aws_source_events import source_event
 from packager.targets.hosts import HOSTS, Answered, Call, Delivers, Host
-from packager.targets.lambda_emulator import why_not_bootable
+from packager.targets.lambda_emulator import why_not_provable
 from packager.types import Door, Invocation, Target
 
 _LOG_TAIL: Final = 3000
@@ -50,10 +50,10 @@ def invoke_artifact(
     built = artifact.read(folder)
     warn_of_changes(folder)
     target = targets.load(built.target)
-    if why := why_not_bootable(built.architecture):
-        raise ConfigurationError(why)
     home = built.folder / target.tree.home
     manifest = artifact.read_manifest(home)
+    if why := why_not_provable(built.architecture, target.program.host, manifest.python):
+        raise ConfigurationError(why)
     door: Door = "http" if http or "direct" not in target.doors else "direct"
     body = _request_body(data, _example(built.home, home, manifest, door), built.home)
     call = Call(body=_check_body(body, door), content_type=content_type, door=door)

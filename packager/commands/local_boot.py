@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +20,13 @@ from packager.errors import ConfigurationError, ModelFormatError
 from packager.system.resources import WORKERS
 from packager.system.scratch import make_scratch
 from packager.targets.hosts import Boot, LocalWeights
+from packager.targets.lambda_emulator import choose_interpreter
+from packager.targets.processor_emulation import EMULATION_MB, SLOWER
 from packager.types import HostKind, Sent, Target
 from packager.workers.stand_in.recorded_clients import MARK
 
+_LOG = logging.getLogger(__name__)
+_TIMEOUT_SECONDS: Final = 60
 _STAND_IN: Final = WORKERS / "stand_in"
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -42,11 +47,22 @@ def prepare_boot(
     recorded, and none is reached: `read_sent` reads out of the log what was sent. Nothing else is
     reached either, unless `network` says so. Raises
     ConfigurationError for what is no variable, ModelFormatError where the template cannot be read,
-    InterpreterNotFoundError where that Python is not on this machine.
+    InterpreterNotFoundError where that Python is not on this machine, ToolError where one for the
+    artifact's processor cannot be had.
     """
     given = parse_variables(variables)
     told = template_environment.read_environment(built.home, target.program.host)
-    interpreter = interpreters.find(minor)
+    interpreter = choose_interpreter(interpreters.find(minor), built.architecture)
+    memory_mb, slower = memory_mb or built.memory_mb, 1
+    limit_mb = memory_mb
+    if interpreter.emulated is not None:
+        slower, limit_mb = SLOWER, memory_mb + EMULATION_MB
+        _LOG.info(
+            "The function is for %s and runs under %s: its times and memory here are not those of "
+            "a deployed one",
+            built.architecture,
+            interpreter.emulated.version,
+        )
     weights, tmp_mb = _find_weights(built, target)
     with make_scratch("stand-in") as folder:
         recorded: Mapping[str, str] = {}
@@ -59,9 +75,10 @@ def prepare_boot(
             interpreter=interpreter,
             entrypoint=target.program.entrypoint,
             # as the template, so that a call here meets the same ceiling
-            memory_mb=memory_mb or built.memory_mb,
-            memory_limit_mb=memory_mb or built.memory_mb,
+            memory_mb=memory_mb,
+            memory_limit_mb=limit_mb,
             network=network,
+            timeout_seconds=_TIMEOUT_SECONDS * slower,
             brings_client=any(
                 each.brings_client for each in target.runtimes if each.python_minor == minor
             ),

@@ -28,7 +28,7 @@ from packager.pipeline.slim import slim
 from packager.system import cache, file_tree, process
 from packager.system.resources import PACKAGE, WORKERS, handlers_root
 from packager.targets.hosts import HOSTS, PING
-from packager.targets.lambda_emulator import why_not_bootable
+from packager.targets.lambda_emulator import why_not_bootable, why_not_provable
 from packager.types import BuildPlan, BuildRequest, Target
 
 _LOG = logging.getLogger(__name__)
@@ -94,12 +94,12 @@ def prepare(
     if artifact.is_artifact(folder):
         built = artifact.read(folder)
         warn_of_changes(folder)
-        if why := why_not_bootable(built.architecture):
-            raise ConfigurationError(why)
         target = targets.load(built.target)
         function = built.folder / target.tree.home
+        minor = artifact.read_manifest(function).python
+        if why := _explain_unservable(built, target, minor, deployed=deployed):
+            raise ConfigurationError(why)
         if deployed:
-            minor = artifact.read_manifest(function).python
             return Deployed(target, built, minor, request.model.allow_network, tuple(variables))
         artifact.check_interface(built)
         weights = find_weights(built, artifact.read_manifest(function))
@@ -120,6 +120,17 @@ def prepare(
         variables=given,
         weights=None if weights is None else weights.resolve(),
     )
+
+
+def _explain_unservable(
+    built: artifact.Built, target: Target, minor: str, *, deployed: bool
+) -> str | None:
+    """Explain why this machine cannot serve the artifact; None where it can."""
+    lacking = why_not_provable(built.architecture, target.program.host, minor)
+    why = why_not_bootable(built.architecture)
+    if deployed or why is None or lacking is not None:
+        return lacking
+    return f"{why} With --as-deployed it is served under QEMU's user emulation."
 
 
 def run(server: Server | Deployed, *, host: str, port: int) -> int:

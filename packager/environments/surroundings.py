@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from packager import facts
-from packager.system.sandbox import SHARED_MEMORY, Confinement, list_system_files
+from packager.system.sandbox import (
+    SHARED_MEMORY,
+    Confinement,
+    list_program_files,
+    list_system_files,
+)
 from packager.types import Architecture, Interpreter
 
 TMP: Final = "/tmp"  # noqa: S108 - the function's own, never this machine's
@@ -39,14 +44,17 @@ def confine(
     scratch = {TMP: own_bytes if tmp_mb is None else tmp_mb * _MB}
     if around.shared_memory_bytes:
         scratch[SHARED_MEMORY] = around.shared_memory_bytes
+    emulated = interpreter.emulated
+    system = list_system_files(
+        interpreter.path,
+        _libraries(target, interpreter.minor, facts_dir),
+        around.commands,
+        drivers=bool(devices),
+    )
+    own = list_program_files(emulated.program) if emulated else ()
     return Confinement(
-        readable=tuple(readable),
-        system=list_system_files(
-            interpreter.path,
-            _libraries(target, interpreter.minor, facts_dir),
-            around.commands,
-            drivers=bool(devices),
-        ),
+        readable=(*readable, *([emulated.root] if emulated else ())),
+        system=tuple(sorted({*system, *own})),
         devices=tuple(devices),
         writable=tuple(writable),
         scratch=scratch,

@@ -100,6 +100,8 @@ class Replay:
     """What it ran in, in a sentence."""
     protections: tuple[str, ...] = ()
     """What held while it ran, a sentence each."""
+    emulated: str = ""
+    """What stood for its processor, with its version; empty where that is this machine's."""
     doors: str = ""
     """By which sources a message was answered, in a sentence; empty where there are none."""
     snapshot: str = ""
@@ -140,11 +142,12 @@ class Evidence:
         """Return it as evidence.json has it: the replay's figures beside the others."""
         done = self.replay
         told = {each.name: getattr(of, each.name) for of in (done, self) for each in fields(of)}
-        apart = ("replay", "spread", "host", "doors", "snapshot")
+        apart = ("replay", "spread", "host", "doors", "snapshot", "emulated")
         for name in (*apart, "protections", "oracle_protections"):
             del told[name]
         booted = {"host": done.host, "doors": done.doors, "snapshot": done.snapshot}
         sandbox = {} if self.oracle_protections is None else {"oracle": self.oracle_protections}
+        emulated = {"emulated": done.emulated} if done.emulated else {}
         return told | {
             "rounding": dict(done.spread.rounding),
             "random": sorted(done.spread.chance),
@@ -154,7 +157,7 @@ class Evidence:
                 when: [asdict(each) for each in every] for when, every in self.imports.items()
             },
             "notes": (*done.notes, *self.notes),
-            "sandbox": sandbox | ({"boot": done.protections} if done.host else {}),
+            "sandbox": sandbox | ({"boot": done.protections} if done.host else {}) | emulated,
             "checks": {**self.checks, **{name: said for name, said in booted.items() if said}},
         }
 

@@ -20,6 +20,7 @@ from packager.errors import UnprovenError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.system.file_tree import sha256
+from packager.targets import processor_emulation
 from packager.targets.lambda_emulator import Emulator, EventKind, http_event
 from packager.types import BuildReport, BuildRequest, Engine, make_request
 from tests import models
@@ -167,7 +168,10 @@ def test_no_path_of_the_author_or_this_machine_ships(folder: Path) -> None:
 
 
 @pytest.mark.rare
-def test_an_arm64_build_passes_everything_but_boot(tmp_path: Path) -> None:
+def test_an_arm64_build_without_qemu_passes_everything_but_boot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor_emulation, "find_qemu", lambda: None)
     registry = MlflowRegistry(None, None)
     with pytest.raises(UnprovenError, match=r"--allow-unproven"):
         build(request("sklearn_skops", tmp_path / "arm", architecture="arm64"), registry)

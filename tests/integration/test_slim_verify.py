@@ -18,6 +18,7 @@ from packager.pipeline.slim.prune import Rule
 from packager.pipeline.verify import verify
 from packager.system import file_tree
 from packager.system.resources import handlers_root
+from packager.targets import processor_emulation
 from packager.targets.lambda_emulator import run_script
 from packager.types import BuildPlan, Bundle, Frame, change_request
 from tests import hand_plan
@@ -198,7 +199,10 @@ def test_a_library_that_lambda_lacks_is_supplied(tmp_path: Path) -> None:
         verify(slim(without, tmp_path / "without"), without, tmp_path)
 
 
-def test_arm64_passes_everything_but_the_boot(tmp_path: Path) -> None:
+def test_arm64_without_qemu_passes_everything_but_the_boot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor_emulation, "find_qemu", lambda: None)
     plan = hand_plan.plan("onnx_tensor", flavor="onnx", architecture="arm64", allow_unproven=True)
     bundle = slim(plan, tmp_path / "arm")
     evidence = verify(bundle, plan, tmp_path).evidence

@@ -14,7 +14,7 @@ from packager.commands.difference.result import Amounts
 from packager.commands.local_boot import prepare_boot
 from packager.errors import ConfigurationError, EmulatorError
 from packager.targets.hosts import HOSTS, PING, Answered, Call, ProcessStats
-from packager.targets.lambda_emulator import why_not_bootable
+from packager.targets.lambda_emulator import why_not_provable
 from packager.types import Door, Json
 
 _LOG = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ class Reply:
 
 def check_bootable(side: Compared) -> None:
     """Raises ConfigurationError where this machine cannot start the artifact."""
-    if why := why_not_bootable(side.built.architecture):
+    host, minor = side.target.program.host, side.manifest.python
+    if why := why_not_provable(side.built.architecture, host, minor):
         raise ConfigurationError(
             f"{side.given}: {why} Add --files-only to compare what the artifacts hold, and start "
             "nothing."

@@ -20,8 +20,10 @@ from types import MappingProxyType
 from typing import Final
 
 from packager.environments import virtual_environments
+from packager.environments.machine.qemu import find_qemu
 from packager.system import cache, process, sandbox
 from packager.system.file_tree import sha256, walk
+from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import (
     BuildPlan,
     BuildRequest,
@@ -67,9 +69,16 @@ def make_key(attempts: Sequence[BuildPlan]) -> str:
             if name not in _WITHOUT_EFFECT
         },
         "day": _name_day(first.request),
+        "emulation": _name_emulation(first.request),
         "machine": [*os.uname()[2:], os.geteuid(), *platform.libc_ver(), sandbox.weak_level()],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _name_emulation(request: BuildRequest) -> str:
+    """Name what another processor is emulated by here; "" where none is, or can be."""
+    qemu = find_qemu() if why_not_bootable(request.target.architecture) else None
+    return "" if qemu is None else " ".join((*qemu[1], qemu[2]))
 
 
 def _name_day(request: BuildRequest) -> str:

@@ -25,7 +25,7 @@ from packager.facts import devices
 from packager.pipeline.sizes import LEAST_WEIGHT_BYTES
 from packager.probes import NOTHING_TO_REPLAY, probes
 from packager.system import destination_uri
-from packager.targets.lambda_emulator import why_not_bootable
+from packager.targets.lambda_emulator import why_not_provable
 from packager.types import (
     BATCH_SOURCES,
     BOUNDS,
@@ -402,8 +402,10 @@ def _refuse_unprovable(
     request: BuildRequest, model: ResolvedModel, attempts: Sequence[BuildPlan]
 ) -> None:
     """Raises UnprovenError."""
-    if why := why_not_bootable(request.target.architecture):
-        raise UnprovenError(why)
+    for attempt in attempts[:1]:
+        host, minor = attempt.target.program.host, attempt.interpreter.minor
+        if why := why_not_provable(request.target.architecture, host, minor):
+            raise UnprovenError(why)
     if not probes(model, request.proof.rows, request.proof.seed):
         raise UnprovenError(NOTHING_TO_REPLAY)
     for attempt in attempts[:1]:

@@ -26,7 +26,6 @@ from packager.pipeline.verify.system_libraries import (
     name_origin,
 )
 from packager.probes import NOTHING_TO_REPLAY, Probe
-from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import (
     BuildPlan,
     Bundle,
@@ -100,7 +99,7 @@ def _proven(
 
     Raises UnprovenError where nothing can and that was not asked for.
     """
-    if why := why_not_bootable(plan.request.target.architecture):
+    if why := ask.explain_unbootable(plan, fetched=True):
         return _unproven(plan, evidence, why), [], ()
     requests, answers, why = _record_answers(plan)
     if answers is None:

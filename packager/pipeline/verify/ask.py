@@ -12,7 +12,7 @@ from typing import Final
 from handlers.loaders import _sessions
 from packager import engines
 from packager.environments.entry_points import list_declaring
-from packager.errors import UnprovenError
+from packager.errors import ToolError, UnprovenError
 from packager.pipeline.answers.spread import describe_outputs, measure_spread
 from packager.pipeline.verify import oracle, replay
 from packager.pipeline.verify.missing import explain_unlogged
@@ -21,7 +21,7 @@ from packager.pipeline.verify.oracle_runs import EarlyAnswers
 from packager.probes import Probe, of_rows, probes, unseen
 from packager.system.scratch import make_scratch
 from packager.targets.hosts import fetch_parts
-from packager.targets.lambda_emulator import why_not_bootable
+from packager.targets.lambda_emulator import choose_interpreter, why_not_provable
 from packager.types import BuildPlan, Engine, Json, Spread
 
 _LOG = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def asking_early(plan: BuildPlan) -> Iterator[EarlyAnswers | None]:
     None where it cannot be asked, or where nothing is compiled before it is.
     """
     requests = requests_of(plan) if plan.engine is not Engine.NATIVE else ()
-    if not requests or why_not_bootable(plan.request.target.architecture):
+    if not requests or explain_unbootable(plan):
         yield None
         return
     with (
@@ -75,7 +75,7 @@ def ask_model(plan: BuildPlan, early: EarlyAnswers | None = None) -> BuildPlan:
     have asked it before.
     """
     requests = requests_of(plan)
-    if not requests or why_not_bootable(plan.request.target.architecture):
+    if not requests or _is_unbootable(plan):
         return plan
     try:
         answers = record_answers(plan, requests, early)
@@ -94,6 +94,35 @@ def ask_model(plan: BuildPlan, early: EarlyAnswers | None = None) -> BuildPlan:
     plan = _hold_to_threads(plan, requests, answers)
     _check_that_it_repeats(plan)
     return plan
+
+
+def explain_unbootable(plan: BuildPlan, *, fetched: bool = False) -> str | None:
+    """Explain why this machine boots no function of the plan's; None where it does.
+
+    With `fetched` what it is booted in is had for the answer, from where it is kept or published.
+    """
+    architecture = plan.request.target.architecture
+    host, interpreter = plan.target.program.host, plan.interpreter
+    if why := why_not_provable(architecture, host, interpreter.minor):
+        return why
+    try:
+        choose_interpreter(interpreter, architecture) if fetched else None
+    except ToolError as error:
+        return f"The function is for {architecture}, and there is nothing to boot it in. {error}"
+    return None
+
+
+def _is_unbootable(plan: BuildPlan) -> bool:
+    """Raises UnprovenError where what it is booted in cannot be had, unless that is allowed.
+
+    That is before anything long begins.
+    """
+    if explain_unbootable(plan) is not None:
+        return True
+    why = explain_unbootable(plan, fetched=True)
+    if why is not None and not plan.allows_unproven:
+        raise UnprovenError(why)
+    return why is not None
 
 
 def _check_that_it_repeats(plan: BuildPlan) -> None:
@@ -158,14 +187,15 @@ def record_answers(
 
 def work_ahead(plan: BuildPlan) -> None:
     """Fetch what boots the function. Raises ToolError."""
-    if why_not_bootable(plan.request.target.architecture) is None:
+    if explain_unbootable(plan) is None:
         brought = plan.runtime.brings_client
-        fetch_parts(plan.target.program.host, plan.interpreter, plan.provided, brought=brought)
+        interpreter = choose_interpreter(plan.interpreter, plan.request.target.architecture)
+        fetch_parts(plan.target.program.host, interpreter, plan.provided, brought=brought)
 
 
 def work_for_later(plan: BuildPlan) -> None:
     """Have the model's environment as its next version starts in it. Raises ToolError."""
-    if requests_of(plan) and why_not_bootable(plan.request.target.architecture) is None:
+    if requests_of(plan) and explain_unbootable(plan) is None:
         oracle.keep_bytecode(plan.model, plan.interpreter, plan.platform)
 
 

@@ -38,7 +38,18 @@ from packager.targets.hosts import (
     LocalWeights,
     ProcessStats,
 )
-from packager.types import BuildPlan, Bundle, Check, ColdStart, Finding, Replay, Weights
+from packager.targets.lambda_emulator import choose_interpreter
+from packager.targets.processor_emulation import EMULATION_MB, SLOWER
+from packager.types import (
+    BuildPlan,
+    Bundle,
+    Check,
+    ColdStart,
+    EmulatedPython,
+    Finding,
+    Replay,
+    Weights,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,6 +61,9 @@ _ONE_THREAD: Final = (
     "The model is held to one thread, on both sides of the comparison and where it is served: "
     "several add up in the order in which they finish, and last digits move."
 )
+
+
+_UNTIMED: Final = "No time or memory was measured: an emulated processor's tell nothing."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +85,21 @@ def prepare_boot(plan: BuildPlan, folder: Path, bundle: Bundle | None = None) ->
     """As its deployment would start it, with the weights of `bundle` where they lie outside."""
     request = plan.request
     outside = bundle if bundle is not None and bundle.weights_root is not None else None
+    interpreter = choose_interpreter(plan.interpreter, request.target.architecture)
+    seconds = request.target.timeout_seconds or _TIMEOUT_SECONDS
+    limit_mb = request.target.memory_mb or _most_memory_mb(plan)
+    if interpreter.emulated is not None:
+        seconds = max(seconds, _TIMEOUT_SECONDS) * SLOWER
+        limit_mb = None if limit_mb is None else limit_mb + EMULATION_MB
     return Boot(
         folder=folder,
-        interpreter=plan.interpreter,
+        interpreter=interpreter,
         entrypoint=plan.target.program.entrypoint,
         memory_mb=memory_mb(plan),
         # where nobody has chosen, the size follows from what is measured here
-        memory_limit_mb=request.target.memory_mb or _most_memory_mb(plan),
+        memory_limit_mb=limit_mb,
         network=request.model.allow_network,
-        timeout_seconds=request.target.timeout_seconds or _TIMEOUT_SECONDS,
+        timeout_seconds=seconds,
         provided=plan.provided,
         brings_client=plan.runtime.brings_client,
         weights=_find_weights(plan, outside),
@@ -108,9 +128,11 @@ def check(
     EmulatorError where the host itself does not come up.
     """
     folder = lay_out(bundle.root, plan, work / "function")
-    host = HOSTS[plan.target.program.host](prepare_boot(plan, folder, bundle))
+    boot = prepare_boot(plan, folder, bundle)
+    emulated = boot.interpreter.emulated
+    host = HOSTS[plan.target.program.host](boot)
     where = stopped.describe_where(plan, (bundle.root, folder))
-    measure = _choose_measure(plan, answers)
+    measure = _choose_measure(plan, answers, emulated)
     with host as function:
         trial = Trial(
             function=function,
@@ -121,23 +143,7 @@ def check(
             ask_why=functools.partial(_ask_with_details, plan, folder, bundle),
         )
         protections = function.protections()
-        _LOG.info("Replaying %d requests against the booted function", len(probes))
-        first = Call.of(probes[0]) if probes else PING
-        name = probes[0].name if probes else PING.path
-        answer = function.ask(first)
-        start = function.stats()
-        done, cold_start, doors = Round(), None, ""
-        if answer.failure:
-            findings = trial.explain_stop(answer, name)
-        else:
-            done, findings = compare_all(trial, probes, answers)
-            if not findings:
-                cold_start = _measure_cold_start(function, first, answer, start)
-                doors, findings = _deliver_all(trial, probes, answers)
-                cold_start = _time_rows(function, plan, cold_start)
-        limit = function.read_exceeded() if findings else ""
-        if limit and not any(limit in each.message for each in findings):
-            findings = (*findings, stopped.name_limit(limit))
+        done, cold_start, doors, findings = _ask_all(trial, probes, answers, timed=emulated is None)
     snapshot = ""
     snapshot, findings = _start_from_snapshot(trial, folder, probes, answers, findings)
     read_only, changed = _compare_tree(bundle, folder / plan.target.tree.home, host.read_only)
@@ -146,14 +152,47 @@ def check(
         spread=measure.spread,
         cold_start=cold_start,
         read_only=read_only,
-        host=host.about,
+        host=f"{host.about}{_describe_emulation(emulated)}",
         protections=protections,
+        emulated="" if emulated is None else emulated.version,
         doors=doors,
         snapshot=snapshot,
-        notes=(*([_ONE_THREAD] if plan.threads == 1 else []), *describe_spread(measure.spread)),
+        notes=(
+            *([_ONE_THREAD] if plan.threads == 1 else []),
+            *_note_emulation(emulated, measure),
+            *describe_spread(measure.spread),
+        ),
     )
     replay = replace(replay, notes=(*replay.notes, *done.notes))
     return Replayed(replay=replay, findings=(*findings, *changed))
+
+
+def _ask_all(
+    trial: Trial, probes: Sequence[Probe], answers: Sequence[Recorded], *, timed: bool
+) -> tuple[Round, ColdStart | None, str, tuple[Finding, ...]]:
+    """Send every probe by every way in; (round, times, which doors were asked, what is wrong).
+
+    What an emulated processor takes tells nothing of the real one's time: it is not `timed`.
+    """
+    _LOG.info("Replaying %d requests against the booted function", len(probes))
+    function, plan = trial.function, trial.plan
+    first = Call.of(probes[0]) if probes else PING
+    name = probes[0].name if probes else PING.path
+    answer = function.ask(first)
+    start = function.stats()
+    done, cold_start, doors = Round(), None, ""
+    if answer.failure:
+        findings = trial.explain_stop(answer, name)
+    else:
+        done, findings = compare_all(trial, probes, answers)
+        if not findings:
+            cold_start = _measure_cold_start(function, first, answer, start) if timed else None
+            doors, findings = _deliver_all(trial, probes, answers)
+            cold_start = cold_start and _time_rows(function, plan, cold_start)
+    limit = function.read_exceeded() if findings else ""
+    if limit and not any(limit in each.message for each in findings):
+        findings = (*findings, stopped.name_limit(limit))
+    return done, cold_start, doors, findings
 
 
 def _start_from_snapshot(
@@ -203,11 +242,40 @@ def _ask_with_details(plan: BuildPlan, folder: Path, bundle: Bundle, call: Call)
         return None
 
 
-def _choose_measure(plan: BuildPlan, answers: Sequence[Recorded]) -> Measure:
+def _choose_measure(
+    plan: BuildPlan, answers: Sequence[Recorded], emulated: EmulatedPython | None = None
+) -> Measure:
     if plan.upgraded:
         return Measure()  # of other versions than the author's every bit counts
     spread = measure_spread((each.body, *each.again) for each in answers if each.again)
-    return Measure(spread=spread, tolerance=plan.compiled.tolerance if plan.compiled else None)
+    if plan.compiled is not None:
+        return Measure(spread=spread, tolerance=plan.compiled.tolerance)
+    # a framework's sums are written for each processor apart
+    tolerance = None if emulated is None else plan.request.engine.tolerance
+    return Measure(spread=spread, tolerance=tolerance)
+
+
+def _note_emulation(emulated: EmulatedPython | None, measure: Measure) -> tuple[str, ...]:
+    if emulated is None:
+        return ()
+    if measure.tolerance is None:
+        return (_UNTIMED,)
+    rtol, atol = measure.tolerance
+    compared = (
+        "The registered model answered on this machine's processor and the artifact on an emulated "
+        "one, which may round last digits otherwise: numbers were compared within a relative "
+        f"difference of {rtol:g} and an absolute one of {atol:g}, labels exactly."
+    )
+    return (compared, _UNTIMED)
+
+
+def _describe_emulation(emulated: EmulatedPython | None) -> str:
+    if emulated is None:
+        return ""
+    return (
+        f" Its processor was emulated: {emulated.version} as {emulated.options[-1]}, in "
+        f"{emulated.source}."
+    )
 
 
 def _most_memory_mb(plan: BuildPlan) -> int | None:

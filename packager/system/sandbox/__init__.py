@@ -24,7 +24,11 @@ from packager.system.sandbox.launch import (
 )
 from packager.system.sandbox.protections import SHARED_MEMORY
 from packager.system.sandbox.results import check_plain, read_bytes, read_result
-from packager.system.sandbox.system_files import interpreter_paths, list_system_files
+from packager.system.sandbox.system_files import (
+    interpreter_paths,
+    list_program_files,
+    list_system_files,
+)
 
 __all__ = [
     "SHARED_MEMORY",
@@ -39,6 +43,7 @@ __all__ = [
     "has_own_root",
     "how_read_only",
     "interpreter_paths",
+    "list_program_files",
     "list_system_files",
     "machine_memory_bytes",
     "name_level",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from packager.errors import ToolError
-from packager.system import process
+from packager.system import elf, process
 
 _COMMAND_FOLDERS: Final = "/usr/bin:/bin:/usr/sbin:/sbin"
 _CONFIGURED: Final = Path("/etc/ld.so.conf.d")
@@ -84,6 +84,19 @@ def list_system_files(
         wanted += [path for folder in _folders() for glob in _DRIVERS for path in folder.glob(glob)]
     steps = (step for path in dict.fromkeys(wanted) for step in _steps(path))
     return tuple(sorted(set(steps)))
+
+
+@functools.cache
+def list_program_files(program: Path) -> tuple[Path, ...]:
+    """List a program and the libraries of the system's that it is linked to, links included."""
+    wanted, names, left = [program], set[str](), [program]
+    while left:
+        needed = [each for each in elf.read(left.pop()).needed if each not in names]
+        found = [path for name in needed for path in _named_libraries([name])[:1]]
+        names.update(needed)
+        wanted += found
+        left += found
+    return tuple(sorted({step for path in wanted for step in _steps(path)}))
 
 
 def interpreter_paths(program: Path) -> tuple[Path, ...]:

@@ -22,6 +22,7 @@ from packager.system.resources import WORKERS
 from packager.system.sandbox import ConfinedConnection, Confinement, interpreter_paths
 from packager.system.sandbox.confined_program import ConfinedProgram
 from packager.targets.lambda_emulator import parts
+from packager.targets.processor_emulation import list_command
 from packager.types import Interpreter
 
 _ROUTE: Final = "/2015-03-31/functions/function/invocations"
@@ -190,7 +191,7 @@ class Emulator(ConfinedProgram):
                 *("--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"),
                 *("--runtime-api-address", f"127.0.0.1:{runtime_port}"),
                 *("--log-level", "info"),
-                client,
+                *list_command(self._interpreter, client),
                 *parts.list_client_arguments(
                     self._folder,
                     self._handler,
@@ -217,7 +218,14 @@ class Emulator(ConfinedProgram):
             "AWS_SECRET_ACCESS_KEY": "of-nobody",
             "AWS_SESSION_TOKEN": "of-nobody",
         }
-        server = (client, "-I", "-S", _OBJECT_SERVER, str(port), self._weights)
+        server = (
+            *list_command(self._interpreter, client),
+            "-I",
+            "-S",
+            _OBJECT_SERVER,
+            str(port),
+            self._weights,
+        )
         return server, variables, (self._weights, _OBJECT_SERVER)
 
     def _first(self) -> dict[str, str]:

@@ -17,7 +17,8 @@ from packager.errors import ToolError
 from packager.system import cache, file_tree, process, sandbox
 from packager.system.sandbox import Confinement
 from packager.system.scratch import make_scratch
-from packager.types import Architecture, Interpreter
+from packager.targets import processor_emulation
+from packager.types import Architecture, HostKind, Interpreter
 
 _LOG = logging.getLogger(__name__)
 
@@ -82,6 +83,28 @@ def why_not_bootable(architecture: Architecture) -> str | None:
     return None
 
 
+def why_not_provable(architecture: Architecture, host: HostKind, minor: str) -> str | None:
+    """Explain why a function cannot be booted here, under qemu either; None where it can.
+
+    Nothing is fetched for the answer.
+    """
+    why = why_not_bootable(architecture)
+    if why is None or (host_architecture(), architecture) != ("x86_64", "arm64"):
+        return why
+    lacking = processor_emulation.why_not_emulated(host, minor)
+    return None if lacking is None else f"{why} {lacking}"
+
+
+def choose_interpreter(interpreter: Interpreter, architecture: Architecture) -> Interpreter:
+    """The one to boot in: for another processor than this machine's it is emulated.
+
+    Raises ToolError where that one can neither be found nor fetched, or does not start.
+    """
+    if architecture != "arm64" or host_architecture() == architecture:
+        return interpreter
+    return processor_emulation.emulate(interpreter)
+
+
 def runtime_client(
     interpreter: Interpreter, provided: Sequence[str] = (), *, brought: bool = False
 ) -> Path:
@@ -90,6 +113,10 @@ def runtime_client(
     Without a client of its own where the function has `brought` one: that one is to be proven.
     """
     wanted = [*([] if brought else [f"{_CLIENT}=={_pin_client(interpreter)}"]), *sorted(provided)]
+    if interpreter.emulated is not None:
+        return processor_emulation.ensure_environment(
+            interpreter, interpreter.emulated, wanted, "runtime-client"
+        )
     return virtual_environments.ensure(interpreter, wanted, label="runtime-client", compiled=True)
 
 
@@ -165,11 +192,11 @@ def confine(
     network: bool = False,
     tmp_mb: int | None = None,
 ) -> Confinement:
-    """As Lambda confines a function of this machine's architecture."""
+    """As Lambda confines a function of the interpreter's architecture."""
     return surroundings.confine(
         "aws-lambda",
         interpreter=interpreter,
-        architecture=host_architecture() or "x86_64",
+        architecture="arm64" if interpreter.emulated else host_architecture() or "x86_64",
         memory_mb=memory_mb,
         readable=readable,
         writable=writable,
@@ -232,14 +259,16 @@ def run_script(
     the environment; the folders `writable` keep what the script leaves there. Raises SandboxError
     where it ran into a limit, ToolError where it ran past `timeout_seconds`.
     """
+    if interpreter.emulated is not None:
+        timeout_seconds *= processor_emulation.SLOWER
     python = runtime_client(interpreter, provided, brought=brings_client)
     env = environment(folder, interpreter=interpreter)
     return sandbox.run(
-        [python, "-s", "-B", script, *arguments],
+        [*processor_emulation.list_command(interpreter, python), "-s", "-B", script, *arguments],
         inside=confine(
             None,
             interpreter=interpreter,
-            readable=(folder, script.parent),
+            readable=(folder, script.parent, *sandbox.interpreter_paths(python)),
             writable=writable,
         ),
         cwd=folder,

@@ -71,17 +71,26 @@ def _choose_members(
         size += member.size
         if size > most_bytes or count >= _MOST_MEMBERS:
             raise ValueError(f"it unpacks to more than {most_bytes:,} bytes, or too many files")
-        path = PurePosixPath(member.name)
-        if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"the path {member.name!r} leads out of it")
-        if path.parts[:1] and path.parts[0] in _MERGED:
-            path = "usr" / path
-        wanted = any(path.is_relative_to(each) for each in _WANTED)
-        kept = wanted and not (left_out and path.as_posix().startswith(left_out))
-        # a link to an absolute path would be one of this machine's
-        links_away = member.issym() and member.linkname.startswith("/")
-        if kept and not links_away and (member.isfile() or member.issym()):
-            yield member.replace(name=path.as_posix(), deep=False)
+        path = _place_member(member)
+        if path is not None and not (left_out and path.startswith(left_out)):
+            yield member.replace(name=path, deep=False)
+
+
+def _place_member(member: tarfile.TarInfo) -> str | None:
+    """Return where a file or a link is put, below usr/; None for what is not wanted.
+
+    Raises ValueError for a path that leads out.
+    """
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"the path {member.name!r} leads out of it")
+    if path.parts[:1] and path.parts[0] in _MERGED:
+        path = "usr" / path
+    # a link to an absolute path would be one of this machine's
+    links_away = member.issym() and member.linkname.startswith("/")
+    is_kind = member.isfile() or (member.issym() and not links_away)
+    wanted = is_kind and any(path.is_relative_to(each) for each in _WANTED)
+    return path.as_posix() if wanted else None
 
 
 def list_wanted(names: Collection[str]) -> tuple[str, ...]:

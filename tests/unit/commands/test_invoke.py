@@ -98,7 +98,7 @@ def test_an_artifact_of_another_machine_is_neither_invoked_nor_served(
 ) -> None:
     folder = deploying.artifact(tmp_path, architecture="arm64")
     for module in (invoke, serve):
-        monkeypatch.setattr(module, "why_not_bootable", lambda asked: f"Not {asked} here.")
+        monkeypatch.setattr(module, "why_not_provable", lambda asked, *_: f"Not {asked} here.")
 
     with pytest.raises(ConfigurationError, match=r"Not arm64 here\."):
         invoke.invoke_artifact(

@@ -224,7 +224,7 @@ def _prepare(
 ) -> serve.Server:
     """Prepare to serve an artifact whose manifest lists `weights`."""
     manifest = SimpleNamespace(python="3.13", weights=weights)
-    monkeypatch.setattr(serve, "why_not_bootable", lambda _: None)
+    monkeypatch.setattr(serve, "why_not_provable", lambda *_: None)
     monkeypatch.setattr(artifact, "read_manifest", lambda _: manifest)
     monkeypatch.setattr(interpreters, "find", lambda _: None)
     monkeypatch.setattr(virtual_environments, "ensure", lambda *_, **__: Path(sys.executable))
@@ -269,7 +269,7 @@ def test_a_link_is_no_object_that_the_model_finds_in_a_bucket(
     example.symlink_to(secret)
     manifest = SimpleNamespace(python="3.13", weights=[])
     monkeypatch.setattr(artifact, "read_manifest", lambda _: manifest)
-    monkeypatch.setattr(interpreters, "find", lambda _: None)
+    monkeypatch.setattr(interpreters, "find", lambda _: SimpleNamespace(emulated=None))
     monkeypatch.setattr(template_environment, "read_environment", lambda *_: {})
 
     target = targets.load("aws-lambda")

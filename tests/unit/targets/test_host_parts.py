@@ -88,7 +88,7 @@ def test_a_function_is_booted_by_the_client_that_its_runtime_uses(
     monkeypatch.setattr(Emulator, "_listens", lambda _: True)
     monkeypatch.setattr(Emulator, "_end", lambda _: None)
 
-    monkeypatch.setattr("packager.pipeline.verify.ask.why_not_bootable", lambda _: None)
+    monkeypatch.setattr("packager.pipeline.verify.ask.why_not_provable", lambda *_: None)
 
     work_ahead(plan)
     fetched, asked[:] = {*asked}, []

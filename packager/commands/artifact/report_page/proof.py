@@ -120,6 +120,7 @@ def _list_checks(found: Json) -> Iterator[Table]:
     sandbox = [
         ["the registered model" if side == "oracle" else "the artifact", said]
         for side, every in found.get("sandbox", {}).items()
+        if side != "emulated"
         for said in read_texts(every)
     ]
     yield make_table("What held while the model's code ran", ("Side", "Protection"), sandbox)

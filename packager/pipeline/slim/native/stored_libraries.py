@@ -64,7 +64,7 @@ def load_libraries(
     if not libraries:
         return set(), "no library among them"
     if why := why_not_bootable(plan.request.target.architecture):
-        return set(), f"{len(libraries)} libraries not loaded: {why}"
+        return {*libraries}, f"{len(libraries)} libraries stay beside it: {why}"
     with make_scratch("load") as folder:
         asked = folder / "asked.json"
         asked.write_text(

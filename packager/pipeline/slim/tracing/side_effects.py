@@ -12,7 +12,7 @@ from packager.pipeline.slim.import_deferral import Name
 from packager.system.resources import WORKERS
 from packager.system.sandbox import read_result
 from packager.system.scratch import make_scratch
-from packager.targets.lambda_emulator import run_script
+from packager.targets.lambda_emulator import choose_interpreter, run_script
 from packager.types import BuildPlan, Bundle
 
 
@@ -54,7 +54,7 @@ def of_loading(
             bundle.root,
             _WORKER,
             [bundle.root, plan.target.program.entrypoint, question, answer],
-            interpreter=plan.interpreter,
+            interpreter=choose_interpreter(plan.interpreter, plan.request.target.architecture),
             provided=plan.provided,
             brings_client=plan.runtime.brings_client,
             writable=(folder,),

@@ -23,7 +23,7 @@ from packager.pipeline.slim.tracing.trace_requests import TraceRequest
 from packager.system.resources import WORKERS
 from packager.system.sandbox import read_result
 from packager.system.scratch import make_scratch
-from packager.targets.lambda_emulator import run_script, why_not_bootable
+from packager.targets.lambda_emulator import choose_interpreter, run_script, why_not_provable
 from packager.types import BuildPlan, Bundle, PassName, Trace
 
 _LOG = logging.getLogger(__name__)
@@ -103,7 +103,8 @@ def watch(bundle: Bundle, plan: BuildPlan) -> dict[str, list[tuple[str, str]]]:
 def _list_trace_requests(plan: BuildPlan) -> Sequence[TraceRequest]:
     if not trace_requests.are_known(plan):
         raise UntraceableError(f"the recorder does not know the events of {plan.target.name}")
-    if why := why_not_bootable(plan.request.target.architecture):
+    host, minor = plan.target.program.host, plan.interpreter.minor
+    if why := why_not_provable(plan.request.target.architecture, host, minor):
         raise UntraceableError(why)
     found = trace_requests.events(plan)
     if not found:
@@ -122,7 +123,7 @@ def _run(
                 bundle.root,
                 _WORKERS / worker,
                 [bundle.root, plan.target.program.entrypoint, events, traced, used],
-                interpreter=plan.interpreter,
+                interpreter=choose_interpreter(plan.interpreter, plan.request.target.architecture),
                 provided=plan.provided,
                 brings_client=plan.runtime.brings_client,
                 variables=trace_requests.environment(plan),

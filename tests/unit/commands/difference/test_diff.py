@@ -178,7 +178,8 @@ def test_an_artifact_of_another_machine_is_not_started(
     pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "packager.commands.difference.running.why_not_bootable", lambda asked: f"Not {asked} here."
+        "packager.commands.difference.running.why_not_provable",
+        lambda asked, *_: f"Not {asked} here.",
     )
 
     done = run(*pair, "-q")

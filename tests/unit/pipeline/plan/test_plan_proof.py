@@ -16,6 +16,7 @@ from packager.environments.lockfile import Wanted
 from packager.errors import ConfigurationError, UnprovenError, UnresolvableError
 from packager.pipeline import build
 from packager.pipeline.plan import check_provable
+from packager.targets import processor_emulation
 from packager.types import BuildRequest, Lock, SavedExample, make_request
 from tests import fake_plan
 
@@ -42,12 +43,14 @@ def _request(**changes: Any) -> BuildRequest:
     ],
 )
 def test_what_nothing_could_be_compared_of_is_refused(
-    changes: dict[str, Any], model: Any, why: str
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], model: Any, why: str
 ) -> None:
+    monkeypatch.setattr(processor_emulation, "find_qemu", lambda: None)
+    attempts = (fake_plan.plan(),)
     with pytest.raises(UnprovenError, match=rf"{why}(?s:.)*--allow-unproven") as caught:
-        check_provable(_request(**changes), model, ())
+        check_provable(_request(**changes), model, attempts)
     assert caught.value.exit_code == 8
-    check_provable(_request(**changes, allow_unproven=True), model, ())
+    check_provable(_request(**changes, allow_unproven=True), model, attempts)
 
 
 @pytest.mark.parametrize("known", [{"signature": SIGNATURE}, {"example": EXAMPLE}])

@@ -19,6 +19,7 @@ from packager.pipeline.slim.passes import account_for
 from packager.pipeline.slim.tracing import trace
 from packager.system.file_tree import records
 from packager.system.resources import WORKERS
+from packager.targets import processor_emulation
 from packager.types import BuildPlan, Bundle, Removal, change_request
 from tests import fake_plan
 
@@ -189,8 +190,9 @@ def test_what_is_no_time_is_left_out() -> None:
     ],
 )
 def test_a_function_that_cannot_be_traced_is_left_alone_and_says_why(
-    tmp_path: Path, changes: dict[str, Any], words: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], words: str
 ) -> None:
+    monkeypatch.setattr(processor_emulation, "find_qemu", lambda: None)
     plan = fake_plan.plan()
     plan = replace(
         plan,

@@ -21,7 +21,7 @@ from packager.probes import Probe
 from packager.system import file_tree
 from packager.targets.hosts import ProcessStats, runtime_interface_client
 from packager.targets.lambda_emulator import Invocation
-from packager.types import Bundle, Distances, Door, Json, Removal
+from packager.types import Bundle, Distances, Door, EmulatedPython, Json, Removal, change_request
 from tests import fake_plan
 
 Answer = Callable[[Json], Invocation]
@@ -483,3 +483,64 @@ def test_a_long_log_is_searched_in_no_time(tmp_path: Path, filler: str) -> None:
     began = time.process_time()
     assert find_absent_modules(text, (), tmp_path, {"rich"}) == ()
     assert time.process_time() - began < 5
+
+
+_EMULATED = EmulatedPython(
+    program=Path("/usr/bin/qemu-aarch64"),
+    options=("-cpu", "neoverse-n1"),
+    version="qemu-aarch64 9.2.1",
+    root=Path("/root"),
+    python=Path("/root/usr/bin/python3.13"),
+    source="a test's Python 3.13.5",
+)
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        replay, "choose_interpreter", lambda own, _: replace(own, emulated=_EMULATED)
+    )
+
+
+@pytest.mark.usefixtures("emulated")
+def test_an_emulated_processor_is_told_of_and_nothing_of_it_is_timed(
+    check: Callable[..., Replayed],
+) -> None:
+    done = check(
+        lambda _: http({"predictions": [1.5, 2.0 + 1e-15 * 2]}),
+        (probe(), recorded({"predictions": [1.5, 2.0]})),
+    )
+
+    assert done.findings == ()
+    assert done.replay.emulated == "qemu-aarch64 9.2.1"
+    assert done.replay.cold_start is None
+    assert done.replay.host.endswith(
+        "qemu-aarch64 9.2.1 as neoverse-n1, in a test's Python 3.13.5."
+    )
+    assert "a relative difference of 1e-05 and an absolute one of 1e-06" in done.replay.notes[0]
+    assert 0 < done.replay.max_abs_error < 1e-14
+
+
+@pytest.mark.usefixtures("emulated")
+@pytest.mark.parametrize("other", [[1.5, 2.1], ["b", 2.0]], ids=["number", "label"])
+def test_a_wrong_answer_of_an_emulated_processor_is_found(
+    check: Callable[..., Replayed], other: list[Json]
+) -> None:
+    expected = [1.5 if isinstance(other[0], float) else "a", 2.0]
+
+    done = check(
+        lambda _: http({"predictions": other}), (probe(), recorded({"predictions": expected}))
+    )
+
+    assert done.replay.mismatches == 1
+    assert done.findings
+
+
+@pytest.mark.usefixtures("emulated")
+def test_an_emulated_function_has_more_time_and_memory(tmp_path: Path) -> None:
+    plan = fake_plan.plan()
+    request = change_request(plan.request, memory_mb=256, timeout_seconds=90)
+
+    boot = replay.prepare_boot(replace(plan, request=request), tmp_path)
+
+    assert (boot.memory_mb, boot.memory_limit_mb, boot.timeout_seconds) == (256, 768, 900)

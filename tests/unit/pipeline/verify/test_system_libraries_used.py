@@ -112,8 +112,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
     monkeypatch.setattr(
         replay, "check", lambda *_: Replayed(replay=Replay(rows_compared=9), findings=findings)
     )
-    for module in (stage, ask):
-        monkeypatch.setattr(module, "why_not_bootable", lambda _architecture: None)
+    monkeypatch.setattr(ask, "why_not_provable", lambda *_: None)
 
 
 def test_evidence_and_failures_say_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ def replayed(monkeypatch: pytest.MonkeyPatch) -> Outcome:
 
     monkeypatch.setattr(oracle, "record", record)
     monkeypatch.setattr(replay, "check", done.read)
-    monkeypatch.setattr(verify, "why_not_bootable", lambda _architecture: None)
+    monkeypatch.setattr(ask, "why_not_provable", lambda *_: None)
     return done
 
 
@@ -206,7 +206,7 @@ def test_what_its_host_would_break_on_is_refused_and_not_booted(
 def test_another_architecture_is_unproven(
     tmp_path: Path, replayed: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify, "why_not_bootable", lambda _architecture: "Not on this machine.")
+    monkeypatch.setattr(ask, "why_not_provable", lambda *_: "Not on this machine.")
     with pytest.raises(UnprovenError, match=r"Not on this machine\."):
         verified(tmp_path)
     evidence = verified(tmp_path, unproven_allowed()).evidence

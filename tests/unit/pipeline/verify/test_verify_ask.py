@@ -51,7 +51,7 @@ class Oracle:
 
 @pytest.fixture
 def settle(monkeypatch: pytest.MonkeyPatch) -> Settle:
-    monkeypatch.setattr(ask, "why_not_bootable", lambda _architecture: None)
+    monkeypatch.setattr(ask, "why_not_provable", lambda *_: None)
 
     def run(
         several: Recorded,
@@ -198,7 +198,7 @@ def test_a_model_that_cannot_be_asked_keeps_its_plan(
 ) -> None:
     bare = fake_plan.plan(model=fake_plan.model(signature=None, example=None))
     assert settle(recorded(1.5, 2.5), plan=bare) is bare
-    monkeypatch.setattr(ask, "why_not_bootable", lambda _architecture: "Not on this machine.")
+    monkeypatch.setattr(ask, "why_not_provable", lambda *_: "Not on this machine.")
     plan = fake_plan.plan()
     assert settle(recorded(1.5, 2.5), plan=plan) is plan
 
