@@ -34,6 +34,8 @@ _MOST_STEPS: Final = 20_000_000
 """Bytes, constants and names of all functions together: some seconds."""
 _EXTENDED: Final = 8
 """Bits that an instruction before another adds to its argument."""
+_PAIRED: Final = 4
+"""Bits that the second of two local variables has, where one instruction takes both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,20 @@ class _Bytecode:
     extended: int
     calls: frozenset[int]
     skipped: frozenset[int]
+    locals_: frozenset[int] = frozenset()
+    """Other instructions that load what a local variable holds."""
+    pairs: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Instructions that stand for two others of one local variable each, four bits apart."""
 
 
-def _make_bytecode(*, attribute: int, name: int, calls: set[int], skipped: set[int]) -> _Bytecode:
+def _make_bytecode(
+    *, attribute: int, name: int, calls: set[int], skipped: set[int], check: int = 124
+) -> _Bytecode:
     """Those of Python 3.8 to 3.12; `attribute` and `name`: bits of LOAD_ATTR and LOAD_GLOBAL."""
     return _Bytecode(
         constant=100, named={106: attribute, 160: 0, 116: name, 101: 0},
         attributes=frozenset({106, 160}), local=124, store=125, from_=109, extended=144,
-        calls=frozenset(calls), skipped=frozenset(skipped),
+        calls=frozenset(calls), skipped=frozenset(skipped), locals_=frozenset({check}),
     )  # fmt: skip
 
 
@@ -65,10 +73,17 @@ _OLD: Final = _make_bytecode(attribute=0, name=0, calls={131, 141, 161}, skipped
 _BYTECODES: Final = {
     **dict.fromkeys(("3.8", "3.9", "3.10"), _OLD),
     "3.11": _make_bytecode(attribute=0, name=1, calls={166, 171, 172}, skipped={0, 2}),
-    "3.12": _make_bytecode(attribute=1, name=1, calls={171, 172}, skipped={0, 2}),
+    "3.12": _make_bytecode(attribute=1, name=1, calls={171, 172}, skipped={0, 2}, check=127),
     "3.13": _Bytecode(
         constant=83, named={82: 1, 91: 1, 92: 0}, attributes=frozenset({82}), local=85, store=110,
         from_=74, extended=71, calls=frozenset({53, 57}), skipped=frozenset({0, 34}),
+        locals_=frozenset({87}), pairs={88: (85, 85), 111: (110, 85), 112: (110, 110)},
+    ),
+    "3.14": _Bytecode(
+        constant=82, named={80: 1, 92: 1, 93: 0}, attributes=frozenset({80}), local=84, store=112,
+        from_=72, extended=69, calls=frozenset({52, 55}), skipped=frozenset({0, 33}),
+        locals_=frozenset({86, 88}),
+        pairs={87: (84, 84), 89: (84, 84), 113: (112, 84), 114: (112, 112)},
     ),
 }  # fmt: skip
 """Python's minor version -> its instructions; of another nothing is read."""
@@ -237,12 +252,21 @@ def _read_calls(code: _Code, bytecode: _Bytecode, found: NamedImports) -> None:
 
 
 def _list_steps(instructions: bytes, bytecode: _Bytecode) -> Iterator[tuple[int, int]]:
-    """Yield each operation and its argument, without those that only make room."""
+    """Yield each operation and its argument, without those that only make room.
+
+    One that takes two local variables is yielded as two.
+    """
     extended = 0
     for operation, argument in zip(instructions[::2], instructions[1::2], strict=False):
         whole = extended | argument
         extended = whole << _EXTENDED if operation == bytecode.extended else 0
-        if operation != bytecode.extended and operation not in bytecode.skipped:
+        if operation in bytecode.pairs:
+            first, second = bytecode.pairs[operation]
+            yield first, whole >> _PAIRED
+            yield second, whole & ((1 << _PAIRED) - 1)
+        elif operation in bytecode.locals_:
+            yield bytecode.local, whole
+        elif operation != bytecode.extended and operation not in bytecode.skipped:
             yield operation, whole
 
 

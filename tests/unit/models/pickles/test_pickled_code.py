@@ -23,6 +23,8 @@ _CALLS = {
     "0000000000005300",
     "3.13": "95005b0000000000000000005203000000000000000000000000000000000000530155002d0000003501"
     "0000000000002400",
+    "3.14": "80005c0000000000000000005003000000000000000000000000000000000000520056002c000000000000"
+    "00000000000034010000000000002300",
 }
 """`lambda kind: importlib.import_module("anyio." + kind)`, as each Python compiles it."""
 
@@ -49,7 +51,8 @@ def _pickle(folder: Path, source: str) -> Path:
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_each_python_s_bytecode_is_read(tmp_path: Path, version: str, protocol: int) -> None:
     names, variables = ("importlib", "import_module"), ("kind",)
-    code = _Code(1, 0, 0, 1, 4, 67, bytes.fromhex(_CALLS[version]), (None, "anyio."), names)
+    constants = ("anyio.",) if version == "3.14" else (None, "anyio.")
+    code = _Code(1, 0, 0, 1, 4, 67, bytes.fromhex(_CALLS[version]), constants, names)
     code.arguments += (variables, "serve.py", "served", 1, b"", (), ())
     path = tmp_path / "m.pkl"
     path.write_bytes(pickle.dumps(code, protocol))
@@ -82,6 +85,18 @@ _IN = "import importlib\nfrom importlib import import_module\ndef served(k, othe
             {"a", "b"},
             {"c"},
         ),
+        (
+            ("from importlib import import_module\n    y = str(k)\n"
+            "    return import_module('anyio.' + y)"),
+            {"anyio"},
+            set(),
+        ),
+        (
+            ("try:\n        from importlib import import_module\n    except OSError:\n"
+            "        k = 1\n    return import_module('anyio.' + k)"),
+            {"anyio"},
+            set(),
+        ),
     ],
 )  # fmt: skip
 def test_a_name_that_begins_with_a_package_is_read(
@@ -107,6 +122,8 @@ def test_a_name_that_begins_with_a_package_is_read(
         "call = importlib.import_module\n    return call(k)",
         "def g(x=import_module):\n        return x(k)\n    return g()",
         "from importlib import import_module\n    return lambda x: import_module('a.' + x)",
+        "from importlib import import_module\n    return map(k, import_module)",
+        "from importlib import import_module\n    y = k\n    return import_module(y)",
     ],
 )
 def test_a_name_that_only_running_it_tells_is_open(tmp_path: Path, text: str) -> None:
