@@ -287,6 +287,7 @@ def _list_figures(
         f"{len(misses)} files came from the compressed store, {unseen} of them only then"
         if done["unseen_rows"]
         else None,
+        "emulated by": done.get("sandbox", {}).get("emulated"),
         "unproven because": done["why_unproven"],
         "init": f"{cold['init_cpu_ms']:.0f} ms of CPU, {cold['init_wall_ms']:.0f} ms of wall "
         f"(this machine), peak memory {cold['peak_rss_bytes'] / 1e6:.0f} MB"

@@ -65,6 +65,7 @@ def test_an_artifact_tells_what_its_build_did(tmp_path: Path, evidence: Evidence
     assert summary["model"] == "churn 7"
     assert summary["target"] == "aws-lambda, python3.13, x86_64"
     assert summary["tier"] == "native, pandas, engine native"
+    assert summary["emulated by"] is None
     assert summary["unproven because"] == evidence.why_unproven
     assert (summary["and unseen"] is None) == (not evidence.replay.unseen_rows)
     assert (summary["init"] is None) == (evidence.replay.cold_start is None)

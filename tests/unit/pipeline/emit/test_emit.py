@@ -193,6 +193,16 @@ def test_unproven_is_the_first_thing_the_readme_says(tmp_path: Path) -> None:
     assert json.loads(texts["evidence.json"])["evidence"]["proven"] is False
 
 
+def test_what_ran_under_an_emulated_processor_says_so_and_has_no_times(tmp_path: Path) -> None:
+    evidence = fake_plan.evidence(cold_start=None, emulated="qemu-aarch64 7.2.22")
+
+    readme = _texts(_build(tmp_path, evidence=evidence))["README.md"]
+
+    assert "It ran under qemu-aarch64 7.2.22, in the place of an arm64 processor" in readme
+    assert "It was not run" not in readme
+    assert "were sent to the registered model" in readme
+
+
 def test_a_proven_build_has_no_banner_and_says_what_was_compared(tmp_path: Path) -> None:
     readme = _texts(_build(tmp_path))["README.md"]
 

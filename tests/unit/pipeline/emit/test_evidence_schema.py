@@ -52,6 +52,7 @@ def _full() -> tuple[BuildPlan, Evidence]:
         cold_start=start,
         host="Lambda's runtime client",
         protections=("no network",),
+        emulated="qemu-aarch64 7.2.22",
         doors="one message by sqs",
     )
     evidence = Evidence(
