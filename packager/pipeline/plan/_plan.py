@@ -83,7 +83,7 @@ def plan(
 def _plan_once(
     request: BuildRequest, model: ResolvedModel, target: Target, day: date
 ) -> tuple[BuildPlan, ...]:
-    _checks.size(model, target, request.target.weights)
+    _checks.size(model, target, request.target.weights, request.engine.kind)
     conda = conda_names(request.target.facts_dir)
     model = _lines.settle_lines(model, conda)
     _refusals.check(model, trusted=request.model.trust_model_index)

@@ -232,7 +232,7 @@ def _list_others(
         asked = replace(request, target=replace(request.target, name=name, python_minor=None))
         try:
             _checks.settings(asked, other)
-            _checks.size(model, other)
+            _checks.size(model, other, engine=request.engine.kind)
             candidates(asked, model, other, unpickled, today)
         except (ConfigurationError, PlanError, InterpreterNotFoundError):
             continue

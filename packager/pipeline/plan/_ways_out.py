@@ -224,7 +224,7 @@ def _ask_of(refused: Refused, name: str) -> tuple[Question, tuple[Candidate, ...
     request = replace(asked, target=replace(asked.target, name=name, python_minor=None))
     target = targets.load(name, asked.target.facts_dir)
     _checks.settings(request, target)
-    _checks.size(refused.model, target)
+    _checks.size(refused.model, target, engine=request.engine.kind)
     found = _python.candidates(
         request, refused.model, target, refused.question.unpickled, refused.today
     )

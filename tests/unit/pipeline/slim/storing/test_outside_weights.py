@@ -293,6 +293,9 @@ def test_a_model_whose_files_alone_are_too_large_is_only_refused_with_them_insid
     model = fake_plan.model(files=(large,))
     with pytest.raises(PlanError, match="or --weights fetch, which has them outside"):
         _checks.size(model, target)
+    with pytest.raises(PlanError, match="or --weights fetch, which has them outside"):
+        _checks.size(model, target, engine=Engine.ONNX)
+    _checks.size(model, target, engine=Engine.MACHINE_CODE)
     _checks.size(model, target, Weights.AUTO)
     # beside the weights /tmp has room to spare: 10 GiB of them would want more than it can have
     for size_bytes in (11 << 30, 10 << 30, (10 << 30) - 100_000_000):
