@@ -194,6 +194,21 @@ class LoaderSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RewrittenFile:
+    """A pickle that ships with pandas' text as pandas keeps it where there is no pyarrow."""
+
+    path: PurePosixPath
+    """Relative to the model's folder."""
+    arrays: int
+    """Arrays of text that were decoded."""
+    types: int
+    """Types of columns that are kept beside them."""
+    logged_sha256: str
+    sha256: str
+    """Of what ships."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
     """A graph or a library that answered as the registered model, and how that was found."""
 
