@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Final
 
 from packager.errors import ModelFormatError
@@ -90,8 +91,15 @@ class ModelImports:
     """Code runs files of Python by their paths."""
 
 
-def read_model_imports(model: ResolvedModel, loaders: Iterable[LoaderSpec]) -> ModelImports:
-    """Read the files that `loaders` load, and the code that these reach."""
+def read_model_imports(
+    model: ResolvedModel,
+    loaders: Iterable[LoaderSpec],
+    rewritten: Mapping[str, Path] = MappingProxyType({}),
+) -> ModelImports:
+    """Read the files that `loaders` load, and the code that these reach.
+
+    `rewritten` has the files that are read in the place of the model's pickles, by their paths.
+    """
     found = ModelImports()
     start: dict[str, bool] = {}
     """Modules that are asked for -> whether loading asks for them."""
@@ -101,9 +109,10 @@ def read_model_imports(model: ResolvedModel, loaders: Iterable[LoaderSpec]) -> M
         if not name.startswith("mlflow"):
             found.modules.append(ImportedModule(name=name, place="MLmodel", need=Need.LOAD))
     loaded = {name for spec in specs for name in spec.unpickled if (model.root / name).is_file()}
-    for path in _pickles(model, loaded):
+    for path in list_pickles(model, loaded):
         place = path.relative_to(model.root).as_posix()
-        _read_pickle_into(path, place, found, start, model, is_loaded=place in loaded)
+        read = rewritten.get(place, path)
+        _read_pickle_into(read, place, found, start, model, is_loaded=place in loaded)
     named = {str(spec.options.get("file")) for spec in specs}
     for path in _skops_files(model):
         place = path.relative_to(model.root).as_posix()
@@ -115,8 +124,9 @@ def read_model_imports(model: ResolvedModel, loaders: Iterable[LoaderSpec]) -> M
     return found
 
 
-def _pickles(model: ResolvedModel, loaded: set[str]) -> Iterator[Path]:
-    for name in sorted(loaded | {file.path.as_posix() for file in model.files}):
+def list_pickles(model: ResolvedModel, loaded: Collection[str]) -> Iterator[Path]:
+    """Yield the model's pickles: those that are `loaded`, and what is one by how it begins."""
+    for name in sorted({*loaded, *(file.path.as_posix() for file in model.files)}):
         path = model.root / name
         if path.is_file() and (name in loaded or is_pickle(path)):
             yield path

@@ -57,11 +57,13 @@ from packager.types import (
     Check,
     Engine,
     Finding,
+    Frame,
     Provided,
     ResolvedModel,
     Shipped,
     Stage,
     SupplyChainOptions,
+    Tier,
     VerifiedBundle,
     change_request,
 )
@@ -473,14 +475,17 @@ def _add_packages(attempt: BuildPlan, why: Mapping[str, str]) -> BuildPlan | Non
         change_request(request, keep_packages=(*request.slimming.keep_packages, *why)),
         added_packages=(*request.added_packages, *why),
     )
-    kind = attempt.engine, attempt.tier, attempt.frame
     wider_plans = plan(wider, attempt.model, attempt.target)
-    same = [each for each in wider_plans if (each.engine, each.tier, each.frame) == kind]
+    same = [each for each in wider_plans if _kind(each) == _kind(attempt)]
     if not same or not why.keys() <= same[0].kept_for.keys():
         return None
     _LOG.info("Needed after all, so installed: %s", ", ".join(why))
     kept_for = {**same[0].kept_for, **why}
     return replace(same[0], kept_for=kept_for, base_digest=attempt.base_digest)
+
+
+def _kind(attempt: BuildPlan) -> tuple[Engine, Tier, Frame, bool]:
+    return attempt.engine, attempt.tier, attempt.frame, bool(attempt.rewritten)
 
 
 def _find_missed(attempt: BuildPlan, error: VerificationError) -> tuple[str, ...]:
@@ -507,7 +512,8 @@ def _is_asked_for(name: str, asked: str, names: ModuleNames) -> bool:
 def _label(attempt: BuildPlan) -> str:
     compiled = attempt.engine is not Engine.NATIVE
     set_ = ", what serving needs" if attempt.shipped is Shipped.SERVING else ""
-    return str(attempt.engine) if compiled else f"{attempt.tier}/{attempt.frame}{set_}"
+    text = ", text without pyarrow" if attempt.rewritten else ""
+    return str(attempt.engine) if compiled else f"{attempt.tier}/{attempt.frame}{set_}{text}"
 
 
 def _proven(

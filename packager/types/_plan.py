@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from packager.types._choices import Device, Engine, Frame, Shipped, Tier, Weights
-from packager.types._model import Compiled, LoaderSpec, ResolvedModel, UpgradedPin
+from packager.types._model import (
+    Compiled,
+    LoaderSpec,
+    ResolvedModel,
+    RewrittenFile,
+    UpgradedPin,
+)
 from packager.types._request import BuildRequest
 from packager.types._target import Runtime, Target
 
@@ -133,6 +139,8 @@ class BuildPlan:
     base_digest: str = ""
     """Digest of the image's base, `sha256:...`, as its registry gave it; empty where it did not, or
     where the base was named with one."""
+    rewritten: tuple[RewrittenFile, ...] = ()
+    """Pickles that ship with pandas' text as it is kept without pyarrow, which the lock lacks."""
     drift: str | None = None
     """Text of drift.json, what drift is measured from; None where it is not measured."""
     passes: tuple[str, ...]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ from packager.environments.interpreters import find
 from packager.errors import VerificationError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
+from packager.system.file_tree import sha256
 from packager.system.resources import WORKERS
-from packager.types import BuildReport, Engine, Frame, Tier, make_request
+from packager.types import BuildReport, Engine, Frame, PassName, Tier, make_request
 from tests import models
 from tests.handlers.modelling import laid_out
 
@@ -219,10 +222,25 @@ def test_a_network_answers_as_mlflow(
         check_weights(python, tmp_path / "pickled")
 
 
+def test_text_of_pandas_is_held_without_pyarrow(tmp_path: Path) -> None:
+    passes = (PassName.PRUNE,)
+    report = built("statsmodels_arrow", tmp_path, tier=Tier.NATIVE, passes=passes, trace=False)
+    assert report.evidence.proven
+    assert report.evidence.replay.mismatches == 0
+    assert report.evidence.replay.rows_compared >= 1000
+    (file,) = report.plan.rewritten
+    logged = models.folder("statsmodels_arrow") / file.path
+    assert file.logged_sha256 == sha256(logged)
+    assert report.plan.lock.version("pyarrow") is None
+    with zipfile.ZipFile(report.artifact.path) as archive:
+        assert not [name for name in archive.namelist() if name.startswith("pyarrow")]
+        assert hashlib.sha256(archive.read(f"model/{file.path}")).hexdigest() == file.sha256
+
+
 @pytest.mark.rare
 def test_what_does_not_fit_names_the_target_that_takes_it(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match=r"budget: .*aws-lambda-image") as caught:
-        built("statsmodels_arrow", tmp_path, tier=Tier.NATIVE)
+        built("statsmodels_arrow", tmp_path, tier=Tier.NATIVE, keep_packages=("pyarrow",))
     assert {finding.check for finding in caught.value.findings} == {"budget"}
     assert "pyarrow" in str(caught.value)
     assert not (tmp_path / "statsmodels_arrow").exists()

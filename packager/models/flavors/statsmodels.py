@@ -15,11 +15,9 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
     conf = model.flavors["statsmodels"]
     named = conf.get("data") or model.pyfunc.get("data") or "model.statsmodels"
     file = _look.need_file(model, named, "data")
-    requires, notes = _arrow(model, file)
+    requires = _find_arrow(model, file)
     if tier is Tier.SKINNY:
-        return _spec.skinny(
-            model, unpickled=(file,), requires=("statsmodels", *requires), notes=notes
-        )
+        return _spec.skinny(model, unpickled=(file,), requires=("statsmodels", *requires))
     return LoaderSpec(
         loader="statsmodels",
         options={"file": file, "code": _look.code_folders(model, conf)},
@@ -27,24 +25,16 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         # statsmodels imports pandas, and what a model answers hangs on being asked by a DataFrame
         requires=_spec.add_pandas(frame, "statsmodels", *requires),
         drops=("cloudpickle", "scikit-learn", "skops"),
-        notes=notes,
     )
 
 
-def _arrow(model: ResolvedModel, file: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """pyarrow, and why, where pandas kept the names of columns in it.
+def _find_arrow(model: ResolvedModel, file: str) -> tuple[str, ...]:
+    """Name pyarrow where pandas kept the names of columns in it.
 
     pandas 3 does so wherever pyarrow is installed:
     https://pandas.pydata.org/docs/whatsnew/v3.0.0.html#dedicated-string-data-type-by-default
     """
-    if "pyarrow" not in _look.read_pickled(model.root / file).modules():
-        return (), ()
-    note = (
-        f"{file} was pickled where pandas keeps text in pyarrow, so pyarrow ships too, some 150 MB "
-        'of it. Fit and log the model under pandas.set_option("mode.string_storage", "python") to '
-        "do without."
-    )
-    return ("pyarrow",), (note,)
+    return ("pyarrow",) if "pyarrow" in _look.read_pickled(model.root / file).modules() else ()
 
 
 FLAVOR: Final = Flavor(name="statsmodels", read=read, tiers=(Tier.NATIVE, Tier.SKINNY))

@@ -64,6 +64,7 @@ def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan)
             "left_out": list(plan.unshipped),
             "cut": list(verified.bundle.left_out),
             "upgraded": [asdict(pin) for pin in plan.upgraded],
+            "rewritten": [_make_plain(asdict(file)) for file in plan.rewritten],
             "lines": [asdict(change) for change in plan.model.requirements.changes],
         },
         "evidence": _make_plain(verified.evidence.describe()),

@@ -18,6 +18,7 @@ from packager.types import (
     Frame,
     LoaderSpec,
     ResolvedModel,
+    RewrittenFile,
     Shipped,
     Target,
     Tier,
@@ -35,6 +36,8 @@ class Attempt:
     frame: Frame
     loader: LoaderSpec
     shipped: Shipped = Shipped.DECLARED
+    rewritten: tuple[RewrittenFile, ...] = ()
+    """Pickles that need no pyarrow in it; none where they ship as they were logged."""
 
 
 def list_unpickled(attempts: Sequence[Attempt]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from packaging.utils import canonicalize_name
@@ -20,6 +20,7 @@ from packager.pipeline.plan._locks import Setting
 from packager.pipeline.plan._modules import Named, Needs
 from packager.pipeline.plan._python import Candidate
 from packager.pipeline.plan.requirements import (
+    _arrow,
     _kept,
     _lines,
     _refusals,
@@ -28,6 +29,7 @@ from packager.pipeline.plan.requirements import (
     _wheelless,
     _wheels,
 )
+from packager.pipeline.plan.requirements._arrow import TextStorage
 from packager.types import (
     BuildPlan,
     BuildRequest,
@@ -69,6 +71,8 @@ class Question:
     """Why an engine is left out."""
     unpickled: tuple[str, ...]
     imports: ModelImports
+    text: TextStorage = field(default_factory=TextStorage)
+    """Of pandas', in the model's pickles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,11 +231,11 @@ def _resolve_declared(setting: Setting, question: Question) -> Setting:
     return replace(setting, model=model, declared=declared)
 
 
-def _name(setting: Setting, question: Question) -> Named:
+def _name(setting: Setting, question: Question, imports: ModelImports | None = None) -> Named:
     """The distributions that the model's own files name. Raises PlanError for missing modules."""
     return _modules.name_distributions(
         setting.model,
-        question.imports,
+        imports or question.imports,
         setting.declared,
         module_names(setting.request.target.facts_dir),
         shipped=_requirements.find_required(each.loader for each in question.attempts),
@@ -239,21 +243,29 @@ def _name(setting: Setting, question: Question) -> Named:
     )
 
 
-def _lock_all(setting: Setting, question: Question) -> list[tuple[Attempt, Future[_Locked]]]:
-    """Each attempt and its lock: those with what serving needs come first, where that is known."""
+_Locking: TypeAlias = tuple[Attempt, Setting, Future[_Locked]]
+
+
+def _lock_all(setting: Setting, question: Question) -> list[_Locking]:
+    """Each attempt, its setting and its lock: those with what serving needs come first."""
     slim = [
         each
         for each in question.attempts
         if _serving.is_known(setting, question.flavor, each.tier, each.loader)
     ]
-    every = [*(replace(each, shipped=Shipped.SERVING) for each in slim), *question.attempts]
+    serving = [replace(each, shipped=Shipped.SERVING) for each in slim]
+    every = _arrow.add_attempts([*serving, *question.attempts], question.text)
+    light = setting
+    if question.text.imports is not None:
+        light = replace(setting, named=_name(setting, question, question.text.imports))
     with ThreadPoolExecutor(len(every)) as pool:  # the resolver waits for indexes
         return [
             (
                 each,
+                own := light if each.rewritten else setting,
                 pool.submit(
                     _locks.lock,
-                    setting,
+                    own,
                     each.loader,
                     each.tier,
                     each.frame,
@@ -272,54 +284,65 @@ def _plans(
     Beside them what the resolver said of the last that does not.
     """
     words = ""
-    candidate, request, flavor = setting.candidate, setting.request, question.flavor
     earlier = [f"Not taken: {line}" for line in (*question.refused, *dict.fromkeys(failures))]
     dropped: list[str] = []
     plans: list[BuildPlan] = []
-    for each, resolved in _lock_all(setting, question):
+    for each, own, resolved in _lock_all(setting, question):
         try:
             lock, decided = resolved.result()
-        except UnresolvableError as error:
-            words = error.words
-            dropped += _explain_dropped(each, error)
-            continue
         except PlanError as error:
+            if each.rewritten:
+                continue  # the same with pyarrow says why
+            words = error.words if isinstance(error, UnresolvableError) else words
             is_served = any(plan.engine is Engine.NATIVE for plan in plans)
-            if not is_served or not _is_about_all(each, error):
+            if not _is_bearable(each, error, is_served=is_served):
                 raise
             dropped += _explain_dropped(each, error)
             continue
-        model = _lines.tell_versions(setting.model, lock)
-        said = _explain_plan(replace(setting, model=model), question, each, (lock, decided))
-        plans.append(
-            BuildPlan(
-                request=request,
-                model=model,
-                flavor=flavor.name,
-                engine=each.engine,
-                tier=each.tier,
-                frame=each.frame,
-                loader=each.loader,
-                target=setting.target.target,
-                runtime=candidate.runtime,
-                interpreter=candidate.interpreter,
-                lock=lock,
-                upgraded=_list_upgraded(setting, each, lock),
-                shipped=each.shipped,
-                kept_for=_serving.explain_each(setting, each.loader, lock),
-                named=frozenset() if each.loader.alone else frozenset(setting.named.distributions),
-                spared=_serving.list_spared(setting, each.loader, lock),
-                spared_for=_serving.explain_spared(setting),
-                unshipped=_serving.list_unshipped(setting, each.loader, lock),
-                entry_groups=tuple(setting.named.groups),
-                answered=() if each.loader.alone else tuple(setting.named.versions.items()),
-                passes=_passes(request, setting.target.target, flavor.name),
-                keep=(*request.slimming.keep, *setting.target.keep, *candidate.runtime.keep),
-                reasons=(*candidate.reasons, *earlier, *said),
-            )
-        )
+        if not each.rewritten or lock.version(_arrow.ARROW) is None:
+            plans.append(_make_plan(own, question, each, (lock, decided), earlier))
     named = [replace(plan, reasons=(*plan.reasons, *dropped)) for plan in plans]
     return _serving.drop_idle(named), words
+
+
+def _make_plan(
+    setting: Setting,
+    question: Question,
+    attempt: Attempt,
+    locked: _Locked,
+    earlier: Sequence[str],
+) -> BuildPlan:
+    """The plan of an attempt that resolves; `earlier` says what was not taken before it."""
+    lock, _ = locked
+    candidate, request, loader = setting.candidate, setting.request, attempt.loader
+    model = _lines.tell_versions(setting.model, lock)
+    said = _explain_plan(replace(setting, model=model), question, attempt, locked)
+    return BuildPlan(
+        request=request,
+        model=model,
+        flavor=question.flavor.name,
+        engine=attempt.engine,
+        tier=attempt.tier,
+        frame=attempt.frame,
+        loader=loader,
+        target=setting.target.target,
+        runtime=candidate.runtime,
+        interpreter=candidate.interpreter,
+        lock=lock,
+        upgraded=_list_upgraded(setting, attempt, lock),
+        shipped=attempt.shipped,
+        kept_for=_serving.explain_each(setting, loader, lock),
+        named=frozenset() if loader.alone else frozenset(setting.named.distributions),
+        spared=_serving.list_spared(setting, loader, lock),
+        spared_for=_serving.explain_spared(setting),
+        unshipped=_serving.list_unshipped(setting, loader, lock),
+        entry_groups=tuple(setting.named.groups),
+        answered=() if loader.alone else tuple(setting.named.versions.items()),
+        rewritten=attempt.rewritten,
+        passes=_passes(request, setting.target.target, question.flavor.name),
+        keep=(*request.slimming.keep, *setting.target.keep, *candidate.runtime.keep),
+        reasons=(*candidate.reasons, *earlier, *said),
+    )
 
 
 def _explain_plan(
@@ -327,6 +350,7 @@ def _explain_plan(
 ) -> tuple[str, ...]:
     """Say, in order, what an attempt is and what was decided on the way to its lock."""
     lock, decided = locked
+    has_arrow = lock.version(_arrow.ARROW) is not None
     kind = question.flavor, attempt.engine, attempt.tier, attempt.frame
     return (
         *_reasons.explain_attempt(*kind, setting.model),
@@ -336,6 +360,7 @@ def _explain_plan(
         *decided,
         *_upgrades.explain_upgraded(_list_upgraded(setting, attempt, lock)),
         *_serving.explain(attempt.shipped, setting, attempt.loader, lock),
+        *_arrow.explain_text(attempt, question.text, has_arrow=has_arrow),
         *attempt.loader.notes,
     )
 
@@ -344,9 +369,14 @@ def _list_upgraded(setting: Setting, attempt: Attempt, lock: Lock) -> tuple[Upgr
     return () if attempt.loader.alone else _upgrades.list_upgraded(setting, lock)
 
 
-def _is_about_all(attempt: Attempt, error: PlanError) -> bool:
-    """True for what refuses the full list alone, and no digest: it may be none of what ships."""
-    return attempt.shipped is Shipped.DECLARED and type(error) is PlanError
+def _is_bearable(attempt: Attempt, error: PlanError, *, is_served: bool) -> bool:
+    """True where others may do without an attempt: those that resolve, or the framework's own.
+
+    What refuses the full list alone, and no digest, may be about none of what ships.
+    """
+    if isinstance(error, UnresolvableError):
+        return True
+    return is_served and attempt.shipped is Shipped.DECLARED and type(error) is PlanError
 
 
 def _explain_dropped(attempt: Attempt, error: PlanError) -> list[str]:

@@ -27,7 +27,7 @@ from packager.pipeline.plan._attempts import Attempt
 from packager.pipeline.plan._locked_plans import Outcome, Question
 from packager.pipeline.plan._python import Candidates
 from packager.pipeline.plan._ways_out import Refused
-from packager.pipeline.plan.requirements import _conda, _lines, _refusals
+from packager.pipeline.plan.requirements import _arrow, _conda, _lines, _refusals
 from packager.types import (
     BuildPlan,
     BuildRequest,
@@ -103,6 +103,7 @@ def _plan_once(
         request.target.driver,
         request.target.facts_dir,
     )
+    imports = read_model_imports(model, [each.loader for each in attempts])
     question = Question(
         request=request,
         target=_locked_plans.extend_target(request, target, builds),
@@ -111,7 +112,8 @@ def _plan_once(
         attempts=attempts,
         refused=refused,
         unpickled=unpickled,
-        imports=read_model_imports(model, [each.loader for each in attempts]),
+        imports=imports,
+        text=_arrow.find_text(model, attempts, request, imports),
     )
     if not all(each.loader.alone for each in attempts):
         needs = _locked_plans.make_needs(question, model)

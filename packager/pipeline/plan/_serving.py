@@ -55,7 +55,7 @@ def drop_idle(plans: Sequence[BuildPlan]) -> tuple[BuildPlan, ...]:
 
 
 def _kind(plan: BuildPlan) -> tuple[str, ...]:
-    return plan.engine, plan.tier, plan.frame
+    return plan.engine, plan.tier, plan.frame, f"rewritten {bool(plan.rewritten)}"
 
 
 def _size_bytes(lock: Lock) -> int:

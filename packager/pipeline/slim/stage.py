@@ -24,6 +24,7 @@ from packager.errors import (
     describe_full_disk,
     is_disk_full,
 )
+from packager.models.pickles.text_files import rewrite_into
 from packager.pipeline.slim import imports
 from packager.pipeline.slim.passes import check_wanted, each_wanted, read_records
 from packager.system import destination_uri, file_tree, resources
@@ -74,6 +75,7 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
         )
         _refuse_taken(root, plan)
         _copy_model(plan.compiled.folder if plan.compiled else model.root, root / MODEL)
+        _rewrite_text(plan, root / MODEL)
         _copy_handlers(plan, root)
         _answer_for(plan, root)
         example = _write_example(plan, root)
@@ -197,6 +199,23 @@ def _copy_model(source: Path, target: Path) -> None:
         ]
 
     shutil.copytree(source, target, ignore=list_ignored, copy_function=_copy_wanted)
+
+
+def _rewrite_text(plan: BuildPlan, target: Path) -> None:
+    """Put the pickles that the plan has without pyarrow in the place of those that were logged.
+
+    Raises ModelFormatError where they are others than when the plan was made.
+    """
+    names = [each.path.as_posix() for each in plan.rewritten]
+    try:
+        written = rewrite_into(plan.model.root, names, target)
+    except ValueError as error:
+        raise ModelFormatError(f"{error}. Build again with --keep-package pyarrow.") from error
+    if written != plan.rewritten:
+        raise ModelFormatError(
+            f"{', '.join(names)} changed while the model was built. Build again, with nothing "
+            "that writes into the model's folder."
+        )
 
 
 def _copy_wanted(source: str, target: str) -> None:

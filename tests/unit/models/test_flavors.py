@@ -367,13 +367,6 @@ def test_a_class_that_catboost_does_not_have() -> None:
         choose(found).read(found, Tier.NATIVE, Frame.PANDAS)
 
 
-def test_text_in_pyarrow_is_said_to_cost() -> None:
-    spec = FLAVORS["statsmodels"].read(model("statsmodels_arrow"), Tier.NATIVE, Frame.PANDAS)
-    assert any("mode.string_storage" in note for note in spec.notes)
-    plain = FLAVORS["statsmodels"].read(model("statsmodels_formula"), Tier.NATIVE, Frame.PANDAS)
-    assert plain.notes == ()
-
-
 @pytest.mark.parametrize("change", [{"type": "double"}, {"required": False}])
 def test_texts_that_need_a_dataframe(change: dict[str, Any]) -> None:
     found = _frames_with("spacy_categories", lambda inputs: inputs[0].update(**change))

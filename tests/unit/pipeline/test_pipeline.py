@@ -57,6 +57,7 @@ class Plan:
     kept_for: Mapping[str, str] = field(default_factory=dict)
     declaring: Mapping[str, str] = field(default_factory=dict)
     upgraded: tuple[str, ...] = ()
+    rewritten: tuple[str, ...] = ()
     model: str = "model"
     target: str = "target"
     request: BuildRequest | None = field(default=None, compare=False)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from packager.types import (
     LedgerEntry,
     LineChange,
     Replay,
+    RewrittenFile,
     Shipped,
     Spread,
     Tier,
@@ -26,6 +27,9 @@ from tests.evidence_schema import SCHEMA, list_wrong
 from tests.unit.pipeline.emit import test_emit
 
 CHANGE = LineChange(line="-e .", reason="a folder of the author's machine")
+FILE = RewrittenFile(
+    path=PurePosixPath("model.pkl"), arrays=2, types=1, logged_sha256="0" * 64, sha256="1" * 64
+)
 PIN = UpgradedPin(name="numpy", old="1.23.1", new="1.23.5", reason="1.23.1 has no wheel")
 
 
@@ -40,6 +44,7 @@ def _full() -> tuple[BuildPlan, Evidence]:
         kept_for={"numpy": "the model's loader needs it"},
         unshipped=("pyarrow",),
         upgraded=(PIN,),
+        rewritten=(FILE,),
     )
     start = ColdStart(
         init_wall_ms=1.0, init_cpu_ms=1.0, first_invoke_ms=1.0, warm_invoke_ms=1.0, peak_rss_bytes=1
@@ -96,6 +101,7 @@ def test_evidence_of_less_is_too(evidence: Evidence, tmp_path: Path) -> None:
         (("distributions", "reasons", "numpy"), ""),
         (("distributions", "reasons", "numpy"), 1),
         (("distributions", "upgraded"), [{"name": "numpy"}]),
+        (("distributions", "rewritten"), [{"path": "model.pkl", "arrays": 1}]),
         (("distributions", "lines"), ["-e ."]),
         (("distributions", "cut"), "seaborn"),
         (("distributions", "more"), 1),

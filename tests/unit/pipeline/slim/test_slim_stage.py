@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import zipfile
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 from handlers.manifest import Manifest
 from packager.environments import lockfile
 from packager.errors import ConfigurationError, ModelFormatError, PlanError, UntrustedTypesError
+from packager.models.pickles.text_files import rewrite_into
 from packager.pipeline.plan import _checks
 from packager.pipeline.slim import (
     PASSES,
@@ -429,3 +431,42 @@ def test_no_pass_that_runs_ahead_follows_one_that_needs_answers() -> None:
     assert {*names[: names.index("trace")]} == {
         *("weights", "libraries", "prune", "compact", "bytecode")
     }
+
+
+TEXT = (
+    b"\x80\x04cpandas.arrays\nArrowStringArray\n)\x81}(\x8c\x09_pa_arraycpyarrow.lib\n_restore_array\n"
+    b"((cpyarrow.lib\ntype_for_alias\n\x8c\x06string\x85RK\x01K\x00K\x00]("
+    b"Ncpyarrow.lib\npy_buffer\nC\x08\0\0\0\0\1\0\0\0\x85Rcpyarrow.lib\npy_buffer\nC\x01a\x85Re]Ntt"
+    b"R\x8c\x06_dtypecpandas\nStringDtype\n\x8c\x07pyarrowcpandas\nNA\n\x86Rub."
+)
+"""A pickle of pandas' text in pyarrow, of the one text `a`."""
+
+
+def _plan_with_text(tmp_path: Path) -> BuildPlan:
+    found = plan(tmp_path)
+    (found.model.root / "table.pkl").write_bytes(TEXT)
+    rewritten = rewrite_into(found.model.root, ["table.pkl"], tmp_path / "beforehand")
+    return replace(found, rewritten=rewritten)
+
+
+def test_text_ships_as_the_plan_has_it(tmp_path: Path, installed: dict[str, bytes]) -> None:
+    bundle = slim(_plan_with_text(tmp_path), tmp_path / "work")
+    shipped = (bundle.root / "model" / "table.pkl").read_bytes()
+    assert b"pyarrow" not in shipped
+    assert b"StringArray" in shipped
+    (record,) = (file for file in bundle.files if file.path.name == "table.pkl")
+    assert record.sha256 == hashlib.sha256(shipped).hexdigest()
+    assert (tmp_path / "logged" / "table.pkl").read_bytes() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(TEXT.replace(b"\x01a", b"\x01b"), "changed while"), (TEXT[:90], "table.pkl: ")],
+)
+def test_text_that_changed_since_the_plan_is_refused(
+    tmp_path: Path, installed: dict[str, bytes], content: bytes, said: str
+) -> None:
+    found = _plan_with_text(tmp_path)
+    (found.model.root / "table.pkl").write_bytes(content)
+    with pytest.raises(ModelFormatError, match=said):
+        slim(found, tmp_path / "work")
