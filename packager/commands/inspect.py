@@ -283,8 +283,8 @@ def _list_figures(
         "report.json": f"sha256 {report_sha256}",
         "compared": f"{done['rows_compared']:,} rows in {done['requests_compared']:,} "
         f"requests, largest difference {done['max_abs_error']:g}",
-        "and unseen": f"{done['unseen_rows']:,} rows that nothing was slimmed by; "
-        f"{len(misses)} files came from the compressed store, {unseen} of them only then"
+        "and unseen": f"{done['unseen_rows']:,} rows that slimming never saw; files that came from "
+        f"the compressed store: {len(misses)}, {unseen} of them for these rows only"
         if done["unseen_rows"]
         else None,
         "emulated by": done.get("sandbox", {}).get("emulated"),

@@ -112,6 +112,14 @@ def _print_commands(title: str, lines: Sequence[str]) -> None:
         _OUT.print(f"    {escape_controls(line)}", markup=False, soft_wrap=True)
 
 
+_TIERS: Final = {
+    "native": "without MLflow",
+    "stub": "with a stand-in for MLflow",
+    "skinny": "with mlflow-skinny",
+}
+"""Share of MLflow that an attempt ships, in words."""
+
+
 def show_plan(found: PlanRows) -> None:
     """The first attempt in full; of the others what is different about them."""
     _pairs("Model", found["model"])
@@ -124,7 +132,9 @@ def show_plan(found: PlanRows) -> None:
     shown = ""
     for number, attempt in enumerate(found["attempts"], start=1):
         _OUT.print()
-        heading = f"Attempt {number}: {attempt['tier']} tier, {attempt['frame']}"
+        when = f", if attempt {number - 1} fails" if number > 1 else ""
+        tier = f"{attempt['tier']} tier ({_TIERS[attempt['tier']]})"
+        heading = f"Attempt {number}{when}: {tier}, {attempt['frame']}"
         heading += ", what serving needs" if attempt["requirements"] == "serving" else ""
         facts = {key: attempt[key] for key in ("runtime", "platform", "interpreter", "packages")}
         if number > 1:

@@ -18,7 +18,7 @@ from packager.commands.targets.selection import list_verdicts, verdicts_of
 from packager.commands.targets.workload import Measured, Workload
 from packager.errors import ConfigurationError
 from packager.system.resources import own_command
-from packager.types import Inspection, LedgerEntry
+from packager.types import AttemptRow, Inspection, LedgerEntry, Tier
 
 
 def test_into_a_pipe_no_value_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,3 +202,29 @@ def test_nothing_that_a_model_wrote_is_an_order_to_the_terminal(
     out, err = capsys.readouterr()
     assert not [each for each in out + err if each in "\x1b\x07\x9b\u202e"]
     assert [out.count(_ESCAPED), err.count(_ESCAPED)] == [4, 3]
+
+
+def test_a_plan_says_what_each_attempt_ships_and_when_it_is_tried(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    attempts: list[AttemptRow] = [
+        {
+            "engine": "native",
+            "target": "aws-lambda",
+            "passes": [],
+            "tier": str(tier),
+            "frame": "pandas",
+            "requirements": "declared",
+            "runtime": "python3.13",
+            "platform": "x86_64",
+            "interpreter": "3.13.0",
+            "packages": "numpy 2, pandas 3",
+            "reasons": [],
+        }
+        for tier in Tier
+    ]
+    console.show_plan({"model": {"name": "churn"}, "attempts": attempts})
+    said = capsys.readouterr().out
+    assert "Attempt 1: native tier (without MLflow), pandas" in said
+    assert "Attempt 2, if attempt 1 fails: stub tier (with a stand-in for MLflow), pandas" in said
+    assert "Attempt 3, if attempt 2 fails: skinny tier (with mlflow-skinny), pandas" in said
