@@ -64,6 +64,7 @@ def prepare_boot(
             interpreter.emulated.version,
         )
     weights, tmp_mb = _find_weights(built, target)
+    _LOG.info("Starting the function under Python %s, as %s does", minor, target.name)
     with make_scratch("stand-in") as folder:
         recorded: Mapping[str, str] = {}
         if target.program.host is HostKind.LAMBDA:

@@ -143,6 +143,7 @@ def run(server: Server | Deployed, *, host: str, port: int) -> int:
     if isinstance(server, Deployed):
         return _run_deployed(server, host, port)
     with listen(host, port) as listener:
+        _LOG.info("Starting the server, which loads the model first")
         fd = listener.fileno()
         arguments: list[str | Path] = [server.function, handlers_root(), str(fd)]
         code = registered_model.serve(
