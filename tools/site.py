@@ -26,6 +26,7 @@ _NOT_FOUND: Final = ("adr/", "bench/", "tests/")
 """Decisions and raw figures have every word, and answer no reader's question."""
 _LINK: Final = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]*)(?=[)#])")
 
+_STYLE: Final = "assets/site.css"
 _CODE: Final = re.compile(r"`[^`\n]+`")
 
 
@@ -68,6 +69,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             File.generated(config, find_site_path(path), content=(ROOT / path).read_bytes())
         )
     files.append(File.generated(config, NAME, content=make_messages()))
+    style = Path(__file__).with_suffix(".css")
+    files.append(File.generated(config, _STYLE, content=style.read_bytes()))
     return files
 
 
