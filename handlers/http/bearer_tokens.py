@@ -15,6 +15,7 @@ import http.client
 import json
 import logging
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 
@@ -138,6 +139,9 @@ def read_keys(address: str) -> list[Mapping[str, object]]:
     try:
         with opener.open(address, timeout=_WAIT_SECONDS) as answer:
             text = _read_in_time(answer)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
     except http.client.HTTPException as error:
         raise ValueError("the address does not answer as HTTP does") from error
     if len(text) > _MOST_BYTES:

@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from urllib.error import HTTPError
 
 import httpx
 import jwt
@@ -508,6 +509,12 @@ def test_keys_are_read_that_sign() -> None:
 def test_what_has_no_keys_is_refused(body: bytes, status: int) -> None:
     with _publishing(body, status) as address, pytest.raises((OSError, ValueError)):
         bearer_tokens.read_keys(address)
+
+
+def test_a_refusal_s_connection_is_closed() -> None:
+    with _publishing(b"no such page", 404) as address, pytest.raises(HTTPError) as refused:
+        bearer_tokens.read_keys(address)
+    assert refused.value.closed
 
 
 @pytest.mark.parametrize(
