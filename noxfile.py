@@ -7,7 +7,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "typing", "tests", "handlers"]
 
-PYTHONS = ["3.11", "3.12", "3.13"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 OLD_PYTHONS = ["3.8", "3.9"]
 """Images alone have them, for models that were logged under them."""
 

@@ -37,7 +37,7 @@ from packager.types import (
 _LOG = logging.getLogger(__name__)
 _NAME: Final = "wine"
 _ALIAS: Final = "champion"
-_MINORS: Final = ("3.13", "3.12")
+_MINORS: Final = ("3.13", "3.14", "3.12")
 
 
 def run_demo(folder: Path, target: str = "aws-lambda") -> DemoResult:

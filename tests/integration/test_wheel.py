@@ -20,7 +20,7 @@ from packager.system import cache
 from tests import models
 
 ROOT = Path(__file__).parents[2]
-MINORS = ("3.11", "3.12", "3.13")
+MINORS = ("3.11", "3.12", "3.13", "3.14")
 CHECK = """
 import json
 from packager import facts

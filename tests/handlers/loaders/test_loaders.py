@@ -23,7 +23,7 @@ from tests.handlers.modelling import laid_out, resolved
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.InconsistentVersionWarning",
     "ignore:.*older version of XGBoost",
-    "ignore:Exception ignored on calling ctypes:pytest.PytestUnraisableExceptionWarning",
+    "ignore:Exception ignored (on|while) calling ctypes:pytest.PytestUnraisableExceptionWarning",
 )
 # those frameworks that are installed with the tests; the others are held to MLflow by replay, in
 # environments of their own (tests/integration/test_end_to_end.py)
