@@ -7,7 +7,9 @@ that adding a part has become more work.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+import functools
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +23,39 @@ from packager.types import Engine
 ROOT: Final = Path(targets.__file__).parent.parent.parent
 
 
-def read_words(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a file of the code names."""
+
+    words: frozenset[str]
+    engines: frozenset[str]
+    compares_target: bool
+    """A target's name is compared, or is a key or an element to look one up by."""
+
+
+@functools.cache
+def read_facts(path: Path) -> Facts:
+    nodes = [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    lookups = (ast.Compare, ast.Dict, ast.Set, ast.Tuple)
+    return Facts(
+        words=frozenset(
+            node.value
+            for node in nodes
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ),
+        engines=frozenset(
+            node.attr
+            for node in nodes
+            if isinstance(node, ast.Attribute)
+            if isinstance(node.value, ast.Name) and node.value.id == "Engine"
+        ),
+        compares_target=any(
+            isinstance(word, ast.Constant) and word.value in {*targets.TARGETS}
+            for node in nodes
+            if isinstance(node, lookups)
+            for word in ast.iter_child_nodes(node)
+        ),
+    )
 
 
 def list_indexes(names: Collection[str]) -> set[str]:
@@ -32,7 +63,7 @@ def list_indexes(names: Collection[str]) -> set[str]:
         path.relative_to(ROOT).as_posix()
         for tree in ("packager", "handlers")
         for path in (ROOT / tree).rglob("*.py")
-        if {*names} <= {*read_words(path)}
+        if {*names} <= read_facts(path).words
     }
 
 
@@ -92,9 +123,7 @@ def test_an_engine_is_named_in_its_index_alone() -> None:
     naming = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "packager").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr in compiled
-        if isinstance(node.value, ast.Name) and node.value.id == "Engine"
+        if read_facts(path).engines & compiled
     }
     assert {*engines.COMPILERS} == {*Engine} - {Engine.NATIVE}
     assert naming == {"packager/engines/__init__.py"}
@@ -105,19 +134,8 @@ def test_no_code_asks_which_target_it_is_for() -> None:
     naming = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "packager").rglob("*.py")
-        if compares_name(ast.parse(path.read_text(encoding="utf-8")))
+        if read_facts(path).compares_target
     }
 
     # the demo has two of them, and "Did you mean" knows what people call them
     assert naming == {"packager/commands/demo.py", "packager/errors.py"}
-
-
-def compares_name(tree: ast.Module) -> bool:
-    """Tell whether a target's name is compared, or is a key or an element to look one up by."""
-    lookups = (ast.Compare, ast.Dict, ast.Set, ast.Tuple)
-    return any(
-        isinstance(word, ast.Constant) and word.value in {*targets.TARGETS}
-        for node in ast.walk(tree)
-        if isinstance(node, lookups)
-        for word in ast.iter_child_nodes(node)
-    )
