@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# how long an example takes is the machine's affair
-settings.register_profile("steady", deadline=None)
+# how long an example takes, or is drawn, is the machine's affair: the first text is drawn of a
+# table of all characters, and to make that takes more than a second where others use the machine
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
 # images of Python ask for no bytecode; then each of the interpreters that tests start compiles all
