@@ -8,6 +8,7 @@ file, and a folder of links to a store of files. A database server is asked for 
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import sqlite3
@@ -218,7 +219,9 @@ def _is_current(revision: str, shown: str) -> bool:
     return False
 
 
+@functools.cache
 def _head() -> str:
+    """The schema of MLflow here: to read all of its migrations for that takes 0.1 s."""
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - see _sqlite_path
 
     return str(ScriptDirectory.from_config(_migrations()).get_current_head())
