@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,15 @@ def test_whoever_interrupts_a_deployment_hears_that_it_may_go_on(
     assert "half" not in said
 
 
+@pytest.fixture
+def _nothing_interrupted() -> Iterator[None]:
+    """Tests that interrupt a command in this process leave what is said of it at its end."""
+    interruption._words.clear()
+    yield
+    interruption._words.clear()
+
+
+@pytest.mark.usefixtures("_nothing_interrupted")
 def test_what_ended_is_no_longer_said_to_go_on() -> None:
     with console.change_outside("the batch", "it goes on"):
         assert console.is_changing()
@@ -222,6 +232,7 @@ def test_what_ended_is_no_longer_said_to_go_on() -> None:
 _HALF_MADE = "Stopping: what is half made is being removed."
 
 
+@pytest.mark.usefixtures("_nothing_interrupted")
 @pytest.mark.parametrize(
     ("arguments", "place", "said"),
     [
@@ -260,9 +271,9 @@ def test_an_interrupt_says_what_becomes_of_what_was_done(
     assert heard == [said]
 
 
+@pytest.mark.usefixtures("_nothing_interrupted")
 def test_an_interrupted_server_is_said_to_have_stopped() -> None:
     with contextlib.suppress(KeyboardInterrupt), console.serve_here():
         raise KeyboardInterrupt
     # what an interrupt leaves is what is said at the end
     assert interruption.describe_left() == "The server has stopped."
-    interruption._words.clear()
