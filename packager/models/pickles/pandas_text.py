@@ -14,7 +14,6 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Final
 
 from packager.models.pickles.arrow_text import decode_text
@@ -45,6 +44,9 @@ _STATE: Final = frozenset({"_pa_array", "_dtype", "_cache", _READ_ONLY})
 _ARROW: Final = "pyarrow"
 _RESTORED: Final = 7
 """Values that pyarrow restores an array of."""
+_FREE_BYTES: Final = 1 << 20
+_MOST_TIMES: Final = 4
+"""Bytes of all arrays together, in those of the file: each array has buffers of its own in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def rewrite_text(data: bytes) -> Rewritten:
     counts = Counter[str]()
     try:
         reading = read_values(data, wanted=_is_text, most=_MOST_OPCODES)
-        _edit(reading, edits, counts)
+        _edit(reading, edits, counts, _Budget(_FREE_BYTES + _MOST_TIMES * len(data)))
     except (IndexError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"it is no whole pickle: {error}") from error
     written = b"".join(_apply(data, edits))
@@ -93,16 +95,29 @@ def _is_arrow_type(value: Value) -> bool:
     return bool(parts) and parts[0] == _ARROW
 
 
-def _edit(reading: Reading, edits: list[_Edit], counts: Counter[str]) -> None:
+class _Budget:
+    """Bytes that are still decoded: an array may be named again and again."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._left = size_bytes
+
+    def spend(self, size_bytes: int) -> None:
+        """Raises ValueError where no more are left."""
+        self._left -= size_bytes
+        if self._left < 0:
+            raise ValueError("its arrays of text come to many times the file")
+
+
+def _edit(reading: Reading, edits: list[_Edit], counts: Counter[str], budget: _Budget) -> None:
     """Add the edits of one pickle. Raises ValueError."""
     spans = _list_outermost(reading.spans)
     inside = _Inside(spans)
     _refuse_arrow(reading, inside)
     for inner in reading.inner:
-        _edit(inner, edits, counts)
+        _edit(inner, edits, counts, budget)
     if not spans:
         return
-    edits += _edit_spans(reading, spans, inside)
+    edits += _edit_spans(reading, spans, inside, budget)
     for span in spans:
         counts["arrays" if span.value.kind is Kind.NEW else "types"] += 1
     edits += (_Edit(start, end, b"") for start, end in reading.frames if not inside.has(start))
@@ -121,7 +136,9 @@ def _refuse_arrow(reading: Reading, inside: _Inside) -> None:
             raise ValueError(f"it names {name} beside text")
 
 
-def _edit_spans(reading: Reading, spans: list[Span], inside: _Inside) -> Iterator[_Edit]:
+def _edit_spans(
+    reading: Reading, spans: list[Span], inside: _Inside, budget: _Budget
+) -> Iterator[_Edit]:
     """Yield what comes in the place of each span. Raises ValueError."""
     wanted = {number for start, number in reading.gets if not inside.has(start)}
     starts = [start for start, _, _ in reading.puts]
@@ -129,8 +146,10 @@ def _edit_spans(reading: Reading, spans: list[Span], inside: _Inside) -> Iterato
     for span in spans:
         put = reading.puts[bisect_left(starts, span.start) : bisect_left(starts, span.end)]
         kept = {number: reading.memo[number] for _, _, number in put if number in wanted}
-        is_array = span.value.kind is Kind.NEW
-        text = _write_array(span.value, kept, numbers) if is_array else _write_type(span, kept)
+        if span.value.kind is Kind.NEW:
+            text = _write_array(span.value, kept, numbers, budget)
+        else:
+            text = _write_type(span, kept)
         yield _Edit(span.start, span.end, text)
 
 
@@ -184,14 +203,14 @@ def _write_type(span: Span, kept: dict[int, Item]) -> bytes:
     return _restore(kept, but=None) + _write(_loosen(span.value))
 
 
-def _write_array(value: Value, kept: dict[int, Item], numbers: _Numbers) -> bytes:
+def _write_array(value: Value, kept: dict[int, Item], numbers: _Numbers, budget: _Budget) -> bytes:
     """Opcodes of a StringArray in the place of an ArrowStringArray. Raises ValueError."""
     said = read_dict(value.state)
     if said.keys() - _STATE or not isinstance(said.get("_dtype"), Value):
         raise ValueError(f"a text array of it holds {', '.join(sorted(said))}")
     dtype = _loosen(said["_dtype"])
     missing = list_parts(list_parts(dtype, Kind.CALL)[1], Kind.TUPLE)[1]
-    texts = _read_array(said.get("_pa_array"))
+    texts = [*_read_array(said.get("_pa_array"), budget)]
     own = b"".join(_put(number) for number, item in kept.items() if item is value)
     attributes = b"}"
     if _READ_ONLY in said:
@@ -255,13 +274,20 @@ def _is_missing(item: Item) -> bool:
     return is_global(item, *_MISSING) or (isinstance(item, float) and math.isnan(item))
 
 
-def _read_array(item: Item) -> list[str | None]:
-    """Texts of an array of pyarrow's, or of the chunks of one. Raises ValueError."""
+def _read_array(item: Item, budget: _Budget) -> Iterator[str | None]:
+    """Yield the texts of an array of pyarrow's, or of the chunks of one. Raises ValueError."""
+    function, arguments = list_parts(item, Kind.CALL)
+    chunks = [item]
+    if is_global(function, "pyarrow.lib.chunked_array"):
+        parts = list_parts(arguments, Kind.TUPLE)
+        chunks = list_parts(next(iter(parts), None), Kind.LIST, Kind.TUPLE)
+    for chunk in chunks:
+        yield from _read_chunk(chunk, budget)
+
+
+def _read_chunk(item: Item, budget: _Budget) -> list[str | None]:
     function, arguments = list_parts(item, Kind.CALL)
     parts = list_parts(arguments, Kind.TUPLE)
-    if is_global(function, "pyarrow.lib.chunked_array"):
-        chunks = list_parts(next(iter(parts), None), Kind.LIST, Kind.TUPLE)
-        return [*chain.from_iterable(map(_read_array, chunks))]
     if not is_global(function, "pyarrow.lib._restore_array"):
         raise ValueError("a text array of it is of another form")
     if len(parts) == 1:
@@ -272,6 +298,7 @@ def _read_array(item: Item) -> list[str | None]:
     if list_parts(children, Kind.LIST, Kind.TUPLE) or dictionary is not None:
         raise ValueError("a text array of it is of another form")
     read = [_read_buffer(each) for each in list_parts(buffers, Kind.LIST, Kind.TUPLE)]
+    budget.spend(sum(len(each) for each in read if each is not None))
     try:
         return decode_text(_read_kind(kind), length, offset, read)
     except ValueError as error:

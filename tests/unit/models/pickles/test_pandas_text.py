@@ -131,6 +131,16 @@ class _Chunked:
         return copyreg.__newobj__, (pd.arrays.ArrowStringArray,), self.state  # type: ignore[attr-defined]
 
 
+class _Chunks:
+    """Chunks that pyarrow would not make an array of."""
+
+    def __init__(self, parts: list[Any]) -> None:
+        self.parts = parts
+
+    def __reduce__(self) -> Any:
+        return pa.chunked_array, (self.parts, pa.large_string())
+
+
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
 def test_chunks_that_are_pickled_each_on_their_own(kind: Any) -> None:
     chunks = pa.chunked_array([pa.array(["a", None], kind), pa.array([], kind)], kind)
@@ -283,3 +293,22 @@ def test_types_of_columns_alone() -> None:
 def test_a_class_of_pyarrow_s_of_the_first_protocol_is_seen() -> None:
     with pytest.raises(ValueError, match=r"names pyarrow\.lib\.Table beside text"):
         rewrite_text(b"(ipyarrow.lib\nTable\n.")
+
+
+def test_an_array_that_is_named_again_and_again_is_not_decoded_without_end() -> None:
+    chunk = pa.array(["a" * 2_000_000], pa.large_string())
+    one = rewrite_text(pickle.dumps(_Chunked(_Chunks([chunk, chunk]))))
+    assert one.arrays == 1
+    with pytest.raises(ValueError, match="come to many times the file"):
+        rewrite_text(pickle.dumps(_Chunked(_Chunks([chunk] * 200))))
+
+
+@pytest.mark.parametrize("itself", [True, False])
+def test_chunks_of_chunks_are_refused(*, itself: bool) -> None:
+    chunks = _Chunks([pa.array(["a"], pa.large_string())])
+    if itself:
+        chunks.parts.append(chunks)
+    for _ in range(60):
+        chunks = _Chunks([chunks, chunks])
+    with pytest.raises(ValueError, match="is of another form"):
+        rewrite_text(pickle.dumps(_Chunked(chunks)))
