@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,20 @@ def _models() -> Mapping[str, Any]:
 
 def parse(text: str) -> dict[str, Any]:
     """Raises pycep's parse error, with the line."""
+    return copy.deepcopy(_parse(text))
+
+
+@cache
+def _parser() -> Any:
+    """One for all texts: half of what a text takes is to make its grammar."""
     from pycep import BicepParser
 
-    parsed: dict[str, Any] = BicepParser().parse(text=text)
+    return BicepParser()
+
+
+@lru_cache(32)
+def _parse(text: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = _parser().parse(text=text)
     return parsed
 
 
