@@ -91,6 +91,7 @@ def rewrite_into(root: Path, names: Iterable[str], target: Path) -> tuple[Rewrit
             continue
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # a copy of what may not be written to may not be either
         path.write_bytes(written)
         found.append(
             RewrittenFile(
