@@ -61,15 +61,16 @@ def ensure_environment(
             f"home = {emulated.python.parent}\ninclude-system-site-packages = false\n",
             encoding="utf-8",
         )
-        install_wheels(
-            [
-                *("--python-version", interpreter.minor, "--python-platform", platform),
-                *wanted,
-                *("--python", interpreter.path, "--target", packages),
-            ],
-            packages,
-            timeout_seconds=600,
-        )
+        if wanted:  # a function that brings its own runtime client needs nothing beside it
+            install_wheels(
+                [
+                    *("--python-version", interpreter.minor, "--python-platform", platform),
+                    *wanted,
+                    *("--python", interpreter.path, "--target", packages),
+                ],
+                packages,
+                timeout_seconds=600,
+            )
         # this machine's Python of that minor version writes the same bytecode
         run = ("-I", "-S", "-m", "compileall", "-q")
         process.run([interpreter.path, *run, packages], check=False)

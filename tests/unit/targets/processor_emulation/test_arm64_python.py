@@ -175,3 +175,23 @@ def test_an_emulated_python_is_started_by_qemu_and_called_by_its_environments_na
         *("/usr/bin/qemu-aarch64", "-cpu", "neoverse-n1", "-L", "/root"),
         *("-0", "/cache/environment/bin/python", "/root/usr/bin/python3.13"),
     ]
+
+
+def test_a_function_that_brings_its_runtime_client_has_an_environment_without_wheels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        processor_emulation, "install_wheels", lambda *_, **__: pytest.fail("installed")
+    )
+    emulated = EmulatedPython(
+        program=Path("/usr/bin/qemu-aarch64"),
+        options=(),
+        version="qemu-aarch64 9.2.1",
+        root=Path("/root"),
+        python=Path("/root/usr/bin/python3.13"),
+        source="a test",
+    )
+
+    made = processor_emulation.ensure_environment(_describe("3.13"), emulated, [], "client")
+
+    assert (made.parent.parent / "pyvenv.cfg").read_text().startswith("home = /root/usr/bin\n")
