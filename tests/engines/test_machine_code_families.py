@@ -253,7 +253,8 @@ def test_a_threshold_for_a_label_that_is_named(
         model = wrap(inner, threshold=threshold, pos_label=positive, response_method=answers)
     else:
         scored = make_scorer(recall_score, pos_label=positive)
-        model = wrap(inner, scoring=scored, response_method=answers, cv=2, random_state=0)
+        tried = {"thresholds": 10, "cv": 2, "random_state": 0}
+        model = wrap(inner, scoring=scored, response_method=answers, **tried)
     found = hold(model, np.where(CLASSES > 1, "yes", "no"), tmp_path, NUMBERS)
     assert (found.refused, found.wrong) == ("", [])
 
