@@ -222,6 +222,7 @@ def test_a_network_answers_as_mlflow(
         check_weights(python, tmp_path / "pickled")
 
 
+@pytest.mark.rare
 def test_text_of_pandas_is_held_without_pyarrow(tmp_path: Path) -> None:
     passes = (PassName.PRUNE,)
     report = built("statsmodels_arrow", tmp_path, tier=Tier.NATIVE, passes=passes, trace=False)
