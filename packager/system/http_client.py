@@ -12,6 +12,7 @@ import os
 import socket
 import ssl
 import time
+import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -248,6 +249,10 @@ def open_answer(
     )
     try:
         yield opener.open(request, timeout=budget.measure_wait())
+    except urllib.error.HTTPError as error:
+        # its body lies in a file of its own, which Python 3.14 warns of where it is left open
+        error.close()
+        raise
     finally:
         for answer in budget.answers:
             answer.close()

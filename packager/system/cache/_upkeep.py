@@ -151,7 +151,15 @@ def _is_folder(path: Path) -> bool:
 def _is_entry(path: Path) -> bool:
     if path.name.startswith("."):
         return False
-    return (path / _manifest.FILENAME).exists() or _DIGEST.fullmatch(path.name) is not None
+    return _has_manifest(path) or _DIGEST.fullmatch(path.name) is not None
+
+
+def _has_manifest(path: Path) -> bool:
+    """Tell whether it has one. Raises OSError where it may not be read, as `exists` did to 3.13."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        (path / _manifest.FILENAME).stat()
+        return True
+    return False
 
 
 def _measure_entry(path: Path, *, by_manifest: bool) -> Entry:
@@ -162,7 +170,7 @@ def _measure_entry(path: Path, *, by_manifest: bool) -> Entry:
             kind=path.parent.name,
             path=path,
             size_bytes=_size_bytes(path) if written is None else written,
-            used=(stamp if stamp.exists() else path).stat().st_mtime,
+            used=(stamp if _has_manifest(path) else path).stat().st_mtime,
             in_use=not free,
         )
 
