@@ -25,7 +25,7 @@ from packager.commands.difference.documents import (
 from packager.commands.difference.limits import check_limits, parse_limits
 from packager.commands.difference.requests import make_requests
 from packager.commands.difference.result import Amounts, Answers, Comparison, Side
-from packager.commands.difference.running import ask_both, check_bootable
+from packager.commands.difference.running import ask_both, check_bootable, is_emulated
 from packager.models.registry import ModelRegistry
 from packager.pipeline.build import build_or_reuse
 from packager.system.scratch import make_scratch
@@ -76,6 +76,7 @@ def compare(
             network = request.model.allow_network
             *replies, start = ask_both(one, other, requests, network=network)
             answers = compare_replies(requests, *replies, seed=asking.seed)
+            start = None if is_emulated(one) or is_emulated(other) else start
         checked = check_limits(limits, sizes=sizes, start=start, answers=answers)
         return {
             "a": _describe_side(one),
@@ -147,6 +148,12 @@ def _list_notes(one: Compared, other: Compared, answers: Answers | None) -> Iter
         yield (
             f"{' and '.join(drawing)} draws at random: some differences are chance, and would be "
             "there between two answers of one model."
+        )
+    emulated = [each.given for each in (one, other) if is_emulated(each)]
+    if emulated and answers is not None:
+        yield (
+            f"The processor of {' and '.join(emulated)} was emulated: what starts take is not "
+            "compared."
         )
     if answers is None:
         yield "Nothing was started: what the artifacts answer is not compared."

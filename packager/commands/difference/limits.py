@@ -86,9 +86,8 @@ def _find_value(
     """Return (the figure, why there is none or "")."""
     if name == "size":
         return sizes["zipped_bytes"]["growth"], ""
-    if name == "start" and start is not None:
-        growth = start["cpu_ms"]["growth"]
-        return growth, "" if growth is not None else "no CPU time was measured"
+    if name == "start":
+        return _find_start(start)
     if answers is None or not answers["requests"]:
         return None, "there are no rows to ask: save an example or a signature with the model"
     if name == "refused":
@@ -99,6 +98,13 @@ def _find_value(
     if name == "labels":
         return _find_share(answers)
     return _find_difference(name, answers)
+
+
+def _find_start(start: Mapping[str, Amounts] | None) -> tuple[float | None, str]:
+    if start is None:
+        return None, "an emulated processor's time tells nothing"
+    growth = start["cpu_ms"]["growth"]
+    return growth, "" if growth is not None else "no CPU time was measured"
 
 
 def _find_share(answers: Answers) -> tuple[float | None, str]:

@@ -174,6 +174,23 @@ def test_a_damaged_bill_of_materials_is_named(pair: tuple[Path, Path], tmp_path:
     assert "Build it again" in str(done.exception)
 
 
+@pytest.mark.usefixtures("answers")
+def test_starts_on_an_emulated_processor_are_not_compared(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "is_emulated", lambda side: side.given == str(pair[1]))
+
+    done = run(*pair, "--json", "-q", "--fail-on", "start=100%")
+
+    found = json.loads(done.stdout)
+    assert found["start"] is None
+    assert found["answers"]["requests"] > 0
+    assert f"The processor of {pair[1]} was emulated" in " ".join(found["notes"])
+    assert [(each["passed"], each["words"]) for each in found["limits"]] == [
+        (False, "start: an emulated processor's time tells nothing")
+    ]
+
+
 def test_an_artifact_of_another_machine_is_not_started(
     pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
