@@ -15,7 +15,7 @@ from packager.targets.processor_emulation import arm64_python
 from packager.types import EmulatedPython, HostKind, Interpreter
 
 SLOWER: Final = 10
-"""Times as long as a program may take; measured: three to eight."""
+"""Times as long as a program may take as on its own processor; chosen with room, not measured."""
 EMULATION_MB: Final = 512
 """What an emulated program may take beside what it takes on its own processor."""
 _PLATFORM: Final = "aarch64-manylinux_2_34"
