@@ -36,8 +36,8 @@ from packager.types import (
 _OUT: Final = Console(highlight=False, emoji=False)
 _ERR: Final = Console(stderr=True, highlight=False, emoji=False)
 _MB: Final = 1_000_000
-
-
+_SHOWN: Final = 6
+"""Files of a pass that are named."""
 _STYLES: Final = {"works": "green", "needed": "red", "missing": "yellow"}
 
 
@@ -179,9 +179,17 @@ def _print_ledger(entries: Sequence[LedgerRow]) -> None:
     _OUT.print(table)
     _print_bullets("How it is known", [f"{entry['name']}: {entry['proof']}" for entry in entries])
     taken_back = [
-        f"{entry['name']}: {', '.join(entry['reverted'])}" for entry in entries if entry["reverted"]
+        f"{entry['name']}: {_list_some(entry['reverted'])}"
+        for entry in entries
+        if entry["reverted"]
     ]
     _print_bullets("Taken back", taken_back)
+
+
+def _list_some(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    some = ", ".join(names[:_SHOWN])
+    return f"{some} and {more:,} more; --json has all" if more > 0 else some
 
 
 def _print_largest(found: Inspection | ReportSummary) -> None:

@@ -6,6 +6,7 @@ log (https://docs.python.org/3/library/faulthandler.html).
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _SIGNAL: Final = re.compile(r"signal: ([a-z ]+)")
 _STATUS: Final = re.compile(r"exit status (\d+)")
 _TIMED_OUT: Final = re.compile(r"Task timed out after ([\d.]+) seconds|Timeout \((\d[\d:.]*)\)!")
 _ENDED: Final = re.compile(r"^(SystemExit|KeyboardInterrupt)\b", re.MULTILINE)
+_BUSY_TIMES: Final = 3
+"""Programs that want a processor, for each one, from which on a time limit tells little."""
 _RECURSES: Final = 40
 """Frames of one function in a dump, which has a hundred at most."""
 
@@ -102,9 +105,21 @@ def explain_timeout(log: str, words: str = "") -> Ending:
     after = f" after {found[1] or found[2]} seconds" if found else ""
     return Ending(
         cause=f"was still busy{after}{name_place(log)}".replace("seconds at", "seconds, at"),
-        hint="If it only needs longer, raise --timeout. If it waits for something that never "
-        "comes (a lock, the network, input), take that out of the model's code.",
+        hint=f"{_describe_load()}If it only needs longer, raise --timeout. If it waits for "
+        "something that never comes (a lock, the network, input), take that out of the model's "
+        "code.",
         timed_out=True,
+    )
+
+
+def _describe_load() -> str:
+    """Say that other programs had the processors; empty where they did not."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load < _BUSY_TIMES * cores:
+        return ""
+    return (
+        f"This machine is busy with other programs ({load:.0f} wait for {cores} processors): build "
+        "again once it is not. "
     )
 
 

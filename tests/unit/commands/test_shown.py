@@ -60,9 +60,10 @@ def test_the_ledger_says_what_was_saved_how_it_is_known_and_what_was_taken_back(
         reverted=("sklearn/tree",),
         cpu_ms_saved=120.4,
     )
+    many = replace(entry, name="cold", reverted=tuple(f"{each}.so" for each in range(150)))
     found: Inspection = {
         "summary": {},
-        "ledger": list_ledger([entry, replace(entry, name="prune", cpu_ms_saved=None)]),
+        "ledger": list_ledger([entry, replace(entry, name="prune", cpu_ms_saved=None), many]),
         "largest": [("scipy", 50_000_000)],
         "room": "62.1 MB are left.",
     }
@@ -76,6 +77,8 @@ def test_the_ledger_says_what_was_saved_how_it_is_known_and_what_was_taken_back(
     assert prune.split()[4] == "-"
     assert "  - defer: replayed" in lines
     assert "  - defer: sklearn/tree" in lines
+    first = "0.so, 1.so, 2.so, 3.so, 4.so, 5.so"
+    assert f"  - cold: {first} and 144 more; --json has all" in lines
     assert "62.1 MB are left." in lines
 
 

@@ -14,7 +14,7 @@ from packager.models import registered_model
 from packager.pipeline.verify import oracle_runs
 from packager.probes import Probe
 from packager.system import process, sandbox
-from packager.system.sandbox import Confinement
+from packager.system.sandbox import Confinement, endings
 from packager.system.sandbox.endings import explain_code, explain_words
 
 WAYS = {
@@ -88,6 +88,20 @@ Thread 0x0002 (most recent call first):
 Current thread 0x0001 (most recent call first):
   File "/usr/lib/python3.12/selectors.py", line 452 in select
 """
+
+
+_BUSY = "This machine is busy with other programs (22 wait for 2 processors)"
+
+
+@pytest.mark.parametrize(("load", "said"), [(0.4, ""), (5.9, ""), (22.0, _BUSY)])
+def test_a_time_that_other_programs_took_is_said(
+    monkeypatch: pytest.MonkeyPatch, load: float, said: str
+) -> None:
+    monkeypatch.setattr(endings.os, "getloadavg", lambda: (load, load, load))
+    monkeypatch.setattr(endings.os, "cpu_count", lambda: 2)
+    hint = endings.explain_timeout("Task timed out after 60.00 seconds").hint
+    assert (_BUSY in hint) is bool(said)
+    assert "raise --timeout" in hint
 
 
 def test_a_loop_that_waits_for_the_model_is_not_named() -> None:
