@@ -246,10 +246,10 @@ def weights(
 
 
 def tools(folder: Path | None = None) -> Mapping[str, Tool]:
-    """The pinned tools by name."""
+    """The pinned tools by name; of one that is for one Python alone, `NAME 3.14`."""
     root = read("tools", folder)
     found = {
-        table.text("name"): Tool(
+        f"{table.text('name')} {table.text('python', optional=True)}".strip(): Tool(
             name=table.text("name"),
             version=table.text("version"),
             sha256=table.text("sha256", optional=True) or None,

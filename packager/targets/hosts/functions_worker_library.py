@@ -45,7 +45,8 @@ def _minor(interpreter: Interpreter) -> tuple[int, ...]:
 def native(interpreter: Interpreter) -> Path:
     """The Python of an environment with what the worker has beside its library."""
     tools = facts.tools()
-    wanted = [*(tools[name].requirement for name in _NATIVE), *_SDK]
+    own = (tools.get(f"{name} {interpreter.minor}", tools[name]) for name in _NATIVE)
+    wanted = [*(tool.requirement for tool in own), *_SDK]
     return virtual_environments.ensure(interpreter, wanted, label="worker", compiled=True)
 
 

@@ -30,9 +30,9 @@ def http(req: func.HttpRequest) -> func.HttpResponse:
 """
 
 
-def app(tmp_path: Path, source: str) -> Boot:
+def app(tmp_path: Path, source: str, minor: str = "3.13") -> Boot:
     """A function app of one file; what it imports is the worker's own."""
-    interpreter = interpreters.find("3.13")
+    interpreter = interpreters.find(minor)
     (tmp_path / "function_app.py").write_text(source, encoding="utf-8")
     home = tmp_path / ".python_packages" / "lib" / "site-packages"
     home.mkdir(parents=True)
@@ -81,10 +81,13 @@ def test_weights_outside_of_the_app_are_read_and_not_written(tmp_path: Path) -> 
     assert (answer.status, answer.text) == (200, "as it was proven")
 
 
-def test_bytes_arrive_as_they_were_sent_and_the_log_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("minor", ["3.13", "3.14"])
+def test_bytes_arrive_as_they_were_sent_and_the_log_is_kept(minor: str, tmp_path: Path) -> None:
+    if not interpreters.available((minor,)):
+        pytest.skip(f"Python {minor} is not on this machine")
     source = HTTP + "    print('seen')\n    return func.HttpResponse(req.get_body())\n"
     body = json.dumps({"a": "\u00e9" * 100_000}).encode()
-    with WorkerHost(app(tmp_path, source)) as host:
+    with WorkerHost(app(tmp_path, source, minor)) as host:
         answer = host.ask(Call(body=body, content_type="application/json"))
         stats = host.stats()
 

@@ -137,8 +137,8 @@ def test_a_python_that_cannot_read_the_model_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("here", "request_", "named"),
     [
-        (("3.13", "3.14"), {}, {"aws-lambda", "aws-lambda-image"}),
-        (("3.13", "3.14"), {"events": ("queue",), "output_to": "blob://answers/b"}, set()),
+        (("3.10", "3.13"), {}, {"aws-lambda-image", "gpu-container"}),
+        (("3.10", "3.13"), {"events": ("queue",), "output_to": "blob://answers/b"}, set()),
         (("3.13",), {}, set()),
     ],
     ids=["as it is", "an event source that others have not", "the author's python is not here"],
@@ -151,7 +151,7 @@ def test_compiled_code_names_targets_that_would_take_it(
     tmp_path: Path,
 ) -> None:
     test_plan._have(monkeypatch, *here)
-    model = _model(tmp_path / "m", lambda rows: rows, python_version="3.14.1")
+    model = _model(tmp_path / "m", lambda rows: rows, python_version="3.10.13")
     words = _refuse(model, target="azure-functions", **request_)
     assert "which no other version runs" in words
     assert {name for name in TARGETS if f"the target {name}," in words} == named
