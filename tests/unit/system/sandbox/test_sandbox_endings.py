@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -97,8 +98,8 @@ _BUSY = "This machine is busy with other programs (22 wait for 2 processors)"
 def test_a_time_that_other_programs_took_is_said(
     monkeypatch: pytest.MonkeyPatch, load: float, said: str
 ) -> None:
-    monkeypatch.setattr(endings.os, "getloadavg", lambda: (load, load, load))
-    monkeypatch.setattr(endings.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     hint = endings.explain_timeout("Task timed out after 60.00 seconds").hint
     assert (_BUSY in hint) is bool(said)
     assert "raise --timeout" in hint
