@@ -32,7 +32,10 @@ from tests.integration.conftest import SHARED
 pytestmark = pytest.mark.slow
 ROOT: Final = Path(__file__).parents[2]
 GUIDES: Final = sorted(path.name for path in (ROOT / "docs" / "guides").glob("*.md"))
-WALKED: Final = ("quickstart.md", "quickstart-azure.md", "sign-and-verify.md")
+WALKED: Final = (
+    *("quickstart.md", "quickstart-azure.md", "sign-and-verify.md"),
+    "configuration-file.md",
+)
 """Pages whose lines hang on each other."""
 SUPPORT: Final = ROOT / "docs" / "support"
 OF_EVENTS: Final = ("event-sources.md",)
@@ -158,6 +161,20 @@ def test_the_quickstart_can_be_walked(trained: Path) -> None:
 
     assert "predictions" in told["packager invoke dist/wine"]
     assert (trained / "dist" / "wine" / "function.zip").is_file()
+
+
+def test_the_page_on_packager_toml_can_be_walked(trained: Path, tmp_path: Path) -> None:
+    """A build becomes its plan."""
+    registry = f"sqlite:///{trained / 'mlflow.db'}"
+    env = {"MLFLOW_TRACKING_URI": registry, "MLFLOW_REGISTRY_URI": registry}
+    alias = "c.set_registered_model_alias('churn', 'champion', '1')"
+    run(f'python -c "import mlflow; c = mlflow.MlflowClient(); {alias}"', tmp_path, env)
+    lines = [*list_lines(ROOT / "docs" / "guides" / "configuration-file.md")]
+    assert lines[0].startswith("packager init")
+    for line in lines:
+        is_plan = line.startswith("packager build") and "--dry-run" not in line
+        run(f"{line} --dry-run" if is_plan else line, tmp_path, env)
+    assert "[build.churn]" in (tmp_path / "packager.toml").read_text(encoding="utf-8")
 
 
 def test_the_quickstart_on_azure_can_be_walked(trained: Path) -> None:
