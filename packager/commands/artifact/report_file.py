@@ -27,6 +27,7 @@ from packager.types import ReportPage
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_NAME: Final = 100
+_ANEW: Final = "Give --out FILE to make another one of evidence.json, or build the artifact again."
 
 
 def provide_page(folder: Path, out: Path | None = None) -> ReportPage:
@@ -40,7 +41,9 @@ def provide_page(folder: Path, out: Path | None = None) -> ReportPage:
     artifact = read_artifact(home)
     own = home / PAGE
     if out is None and PAGE in artifact.emitted:
-        _check_page(own, artifact.emitted[PAGE])
+        _check_file(own, artifact.emitted[PAGE], _ANEW)
+        # a page of other evidence than lies beside it would be believed
+        _check_file(home / EVIDENCE, artifact.emitted.get(EVIDENCE, ""), "Build it again.")
         return {"folder": str(home), "page": str(own), "made": False}
     text = _render(artifact)
     write_page(own if out is None else out.absolute(), text)
@@ -64,9 +67,8 @@ def open_page(page: Path) -> None:
         _LOG.warning("No browser was found here. Open %s in one yourself.", page)
 
 
-def _check_page(path: Path, expected: str) -> None:
-    """Raises IntegrityError for a page that is not the one that the build wrote."""
-    remedy = "Give --out FILE to make another one of evidence.json, or build the artifact again."
+def _check_file(path: Path, expected: str, remedy: str) -> None:
+    """Raises IntegrityError for a file that is not the one that the build wrote."""
     if not is_regular(path):
         raise IntegrityError(f"{path} is missing, or is not a regular file. {remedy}")
     if sha256(path) != expected:

@@ -72,8 +72,8 @@ def _put_back_what_fails(
     """Restore each library that no longer loads and did before; say what was checked."""
     if not originals:
         return [], "nothing to check"
-    if why := why_not_bootable(plan.request.target.architecture):
-        return [], f"not loaded: {why}"
+    if why_not_bootable(plan.request.target.architecture):
+        return [], "not loaded one by one, as they are for another processor"
     reverted: list[Path] = []
     failing = failures(originals, root, plan)
     for path in failing:

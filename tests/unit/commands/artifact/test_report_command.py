@@ -99,6 +99,8 @@ def test_a_page_that_was_changed_is_refused(artifact: Path) -> None:
 def test_a_broken_evidence_is_named(artifact: Path, tmp_path: Path, text: str) -> None:
     (artifact / "evidence.json").write_text(text)
 
+    with pytest.raises(IntegrityError, match=r"evidence\.json was changed"):
+        _run(artifact)
     with pytest.raises(IntegrityError, match=r"evidence\.json"):
         _run(artifact, "--out", tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
