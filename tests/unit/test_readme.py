@@ -88,7 +88,8 @@ def test_each_line_of_packager_is_parsed(
         # what the shell takes is none of the command's
         line = typed_line.partition(" > ")[0]
         name, *words = shlex.split(line, comments=True)
-        parse(name, words)
+        if "--all" not in words:  # reads a packager.toml; test_guides.py types it beside one
+            parse(name, words)
 
 
 @pytest.mark.parametrize(
