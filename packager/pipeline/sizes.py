@@ -120,12 +120,30 @@ def _holds_code(bundle: Bundle, file: FileRecord) -> bool:
 
 def choose_tmp_mb(bundle: Bundle, plan: BuildPlan) -> int:
     """Choose the size of the function's /tmp: its platform's own, or what fetched weights need."""
-    own = plan.target.limits.tmp_bytes // _MB
-    if not bundle.weights or plan.weights_way is Weights.MOUNT:
-        return own
+    if plan.weights_way is Weights.MOUNT:
+        return plan.target.limits.tmp_bytes // _MB
     outside = sum({file.sha256: file.size_bytes for file in bundle.weights}.values())
-    steps = -(-(outside + SPARE_BYTES) // (STEP_MB * _MB))
+    return fit_tmp_mb(plan.target, outside)
+
+
+def fit_tmp_mb(target: Target, fetched_bytes: int) -> int:
+    """Fit /tmp to what a start fetches to it: the platform's own size at least."""
+    own = target.limits.tmp_bytes // _MB
+    if not fetched_bytes:
+        return own
+    steps = -(-(fetched_bytes + SPARE_BYTES) // (STEP_MB * _MB))
     return max(own, steps * STEP_MB)
+
+
+def allows_snapshot(target: Target, outside_bytes: int, *, mounted: bool) -> bool:
+    """Tell whether a function whose weights lie outside can start from a snapshot (SnapStart).
+
+    Neither a mounted file system nor a larger /tmp goes with one:
+    https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
+    """
+    if mounted and outside_bytes:
+        return False
+    return fit_tmp_mb(target, outside_bytes) <= target.limits.tmp_bytes // _MB
 
 
 def estimate_fetch_seconds(bundle: Bundle, plan: BuildPlan) -> float:

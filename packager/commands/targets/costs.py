@@ -146,13 +146,14 @@ def list_ways(
         http=_reckon_front(front, measured, workload),
     )
     runtimes = measured.list_runtimes(target)
+    snapshots = measured.can_snapshot(target)
     # built for managed instances, it is deployed to nothing else
     functions = known.functions if target.machine.instances is None else ()
     found = [
         way
         for function in functions
         if any(function.architecture in runtime.platforms for runtime in runtimes)
-        for way in _list_function_ways(load, function, known, runtimes)
+        for way in _list_function_ways(load, function, known, snapshots=snapshots)
     ]
     if not measured.needs_gpu:
         found += _list_managed_ways(load, whole, measured, known.managed, facts_dir)
@@ -183,7 +184,7 @@ def _reckon_front(front: HttpFront | None, measured: Measured, workload: Workloa
 
 
 def _list_function_ways(
-    load: _Load, function: Function, known: Prices, runtimes: list[Runtime]
+    load: _Load, function: Function, known: Prices, *, snapshots: bool
 ) -> Iterator[Way]:
     cold = load.find_cold()
     work = _reckon_work(load, function, load.rate, function.gb_second, function.million_requests)
@@ -193,7 +194,7 @@ def _list_function_ways(
         load, function, _ON_DEMAND, cold,
         compute=work, starts=load.rate * cold * start, standby=0.0, paid=fixed,
     )  # fmt: skip
-    if known.snapshot is not None and any(runtime.snapstart for runtime in runtimes):
+    if known.snapshot is not None and snapshots:
         yield _make_way(
             load, function, known.snapshot.name, cold,
             compute=work,

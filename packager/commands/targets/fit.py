@@ -187,7 +187,7 @@ def _list_margins(measured: Measured, workload: Workload, target: Target) -> Ite
         need = estimate_need_mb(measured.memory_bytes)
         yield _make_margin("memory, with room", need, limits.memory_mb[1], "MB")
     if measured.init_seconds is not None:
-        snapshots = any(runtime.snapstart for runtime in measured.list_runtimes(target))
+        snapshots = measured.can_snapshot(target)
         most = max(limits.init_seconds, _SNAPSHOT_SECONDS) if snapshots else limits.init_seconds
         fetch = measured.estimate_fetch_seconds(target)
         if fetch and target.weights is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from packager.pipeline import sizes
 from packager.types import Compute, Front, Runtime, Target
 
 
@@ -48,6 +49,14 @@ class Measured:
     def count_unpacked_bytes(self, target: Target) -> int:
         """Count what a target would unpack: the weights too, where none lie outside there."""
         return self.unzipped_bytes + (0 if target.weights else self.weights_bytes)
+
+    def can_snapshot(self, target: Target) -> bool:
+        """Tell whether it can start from a snapshot there (SnapStart), with its weights' place."""
+        outside = self.weights_bytes if target.weights else 0
+        runtimes = self.list_runtimes(target)
+        return any(runtime.snapstart for runtime in runtimes) and sizes.allows_snapshot(
+            target, outside, mounted=self.mounts_weights
+        )
 
     def estimate_fetch_seconds(self, target: Target) -> float:
         """Estimate how long a start on the target fetches weights, at the speed of its facts."""

@@ -234,3 +234,31 @@ def test_weights_outside_count_where_no_target_can_have_them_outside() -> None:
         if (each.target, margin.what) == ("aws-lambda", "start")
     )
     assert (start.used, "fetching" in start.unit) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("weights_bytes", "mounted", "seconds"),
+    [
+        (0, False, 130),
+        # 512 MB of /tmp hold these with what a start needs beside them, and not the next
+        (300_000_000, False, 130),
+        (2_000_000_000, False, 10),
+        (2_000_000_000, True, 10),
+        (1_000_000, True, 10),
+        # a build that was to mount and found nothing large
+        (0, True, 130),
+    ],
+)
+def test_a_start_has_a_snapshots_time_only_where_the_template_takes_one(
+    *, weights_bytes: int, mounted: bool, seconds: float
+) -> None:
+    found = model(weights_bytes=weights_bytes, mounts_weights=mounted, python_minor="3.13")
+    (zipped, image, *_) = judge(found, Workload(), TARGETS)
+    limits = {
+        each.target: next(m.limit for m in each.margins if m.what == "start")
+        for each in (zipped, image)
+    }
+    assert limits == {"aws-lambda": seconds, "aws-lambda-image": 130}
+    names = {way.name for way in zipped.ways}
+    assert ("SnapStart" in names) == (seconds == 130)
+    assert {"on demand", "provisioned"} <= names
