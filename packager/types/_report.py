@@ -232,6 +232,7 @@ class Provided:
     """An output folder that holds a whole artifact: one that was built, or one that was kept."""
 
     folder: Path
+    """Where it lies: the request's own folder."""
     reused: str = ""
     """Why nothing was built, as a sentence; empty where it was."""
     resolved: str = ""

@@ -45,6 +45,8 @@ class TargetOptions:
     """Place that the artifact runs in."""
 
     name: str = "aws-lambda"
+    """`aws-lambda`, `aws-lambda-image`, `azure-functions` or `gpu-container`; `auto` is of the
+    command alone."""
     architecture: Architecture = "x86_64"
     python_minor: str | None = None
     """`3.13`; None takes what the model and the target's runtimes lead to."""
@@ -73,15 +75,16 @@ class EngineOptions:
     """Way in which the model runs, and how far a compiled one's answers may be off."""
 
     kind: Engine | None = None
-    """None takes machine code that is equal to the last bit, else the model's own framework.
+    """What answers; None takes machine code that is equal to the last bit, else the framework.
 
     With a tolerance it takes machine code or a graph that is within it.
     """
     tier: Tier | None = None
     """Only this tier is tried; None tries all that apply, in order."""
     rtol: float | None = None
+    """Relative error that the numbers of a compiled model may have; labels have none."""
     atol: float | None = None
-    """How far a compiled model's numbers may be off, where that was said; labels never."""
+    """Absolute error that they may have beside it."""
 
     @property
     def tolerance(self) -> tuple[float, float]:
@@ -110,7 +113,7 @@ class EventOptions:
     """Sources of events and batches, and where their answers go."""
 
     sources: tuple[str, ...] = ()
-    """Names under handlers.events.aws_sources: what calls it beside HTTP and direct invokes."""
+    """What calls it beside HTTP and direct invokes, by the names of `packager build --event`."""
     output_to: str | None = None
     """Where answers go that no caller waits for: `s3://bucket/prefix`, `sqs://queue`,
     `eventbridge://bus`, `dynamodb://table` or `firehose://stream`."""
@@ -159,15 +162,15 @@ class SupplyChainOptions:
     audit: bool = False
     """Known vulnerabilities are asked for."""
     require_audit: bool = False
-    """They are, and nothing is built without an answer."""
+    """As `audit`, and nothing is built without an answer."""
     audit_severity: Severity | None = None
     """The least that counts; None lets all count."""
     ignore_vulnerabilities: tuple[str, ...] = ()
-    """Each as `ID` or `ID=REASON`."""
+    """Vulnerabilities to go on with, each as `ID` or `ID=REASON`."""
     vulnerable_code: tuple[str, ...] = ()
-    """Each as `ID=MODULE,...`."""
+    """Modules that a vulnerability is in, each as `ID=MODULE,...`."""
     deny_licenses: tuple[str, ...] = ()
-    """Patterns of SPDX's ids."""
+    """Licences that nothing which ships may be under, as patterns of SPDX's ids."""
     osv_url: str = OSV
     refresh_audit: bool = False
     """No answer of the last day is taken out of the cache."""
@@ -315,5 +318,8 @@ def change_request(request: BuildRequest, **settings: object) -> BuildRequest:
 
 
 def make_request(model_uri: str, **settings: object) -> BuildRequest:
-    """Return a request of settings that stand alone, as `change_request` takes them."""
+    """Return a request for a model, with settings by their names.
+
+    Raises TypeError for a name that no setting has.
+    """
     return change_request(BuildRequest(model=ModelOptions(uri=model_uri)), **settings)

@@ -11,12 +11,14 @@ from typing import Any, Final
 
 import pytest
 
+import packager
 from handlers.container_server import accelerator, settings
 from handlers.files import jobs
 from handlers.observability import drift, lambda_telemetry
 from packager.targets import TARGETS
+from packager.types import list_settings
 from tests import bicep
-from tools.reference import pages
+from tools.reference import pages, python_api
 from tools.reference.diagrams import MOST_LETTERS, Diagram, read_diagrams
 from tools.reference.pages import PAGES, ROOT, read_groups, read_metrics, read_variables
 
@@ -59,6 +61,27 @@ def test_the_values_of_a_parameter_are_those_of_the_template() -> None:
     assert {"httpAuth", "instanceMemoryMB"} <= {*found}
     for name, values in found.items():
         assert re.search(rf"^\| `{name}` \| [^|]* \| {re.escape(values)} \|", page, re.MULTILINE)
+
+
+def test_python_has_every_name_and_every_setting_with_its_meaning() -> None:
+    page = PAGES["reference/python-api.md"]()
+    headings = re.findall(r"^## (\w+)$", page, re.MULTILINE)
+
+    assert headings == [*packager.__all__, "Settings", "Values", "Errors"]
+    settings_of_it = re.findall(r"^\| `(\w+)` \| `\w+\.\w+` \|", page, re.MULTILINE)
+    assert settings_of_it == [name for name, _, _ in list_settings()]
+    assert re.findall(r"^.*\|\s*\|$", page, re.MULTILINE) == []
+    assert "| `memory_mb` | `target.memory_mb` | `int \\| None` | `None` | Memory in MB." in page
+
+
+def test_python_has_the_errors_that_a_build_makes_and_no_other_commands() -> None:
+    codes = {each.exit_code for each in python_api.list_build_errors()}
+    page = PAGES["reference/python-api.md"]()
+
+    assert {2, 3, 4, 5, 6, 7, 8, 9, 10, 16} <= codes
+    assert not codes & {11, 13, 14, 15}
+    for each in python_api.list_build_errors():
+        assert f"| `{each.__name__}` | {each.exit_code} |" in page
 
 
 def test_every_page_that_says_it_is_made_is_made() -> None:

@@ -26,18 +26,19 @@ from packager.deployments._parameters import (
     template_parameters,
 )
 from packager.deployments._settings import AWS_OPTIONS, BUILD_OPTIONS, LOCAL_OPTIONS
+from tools.reference import python_api
 from tools.reference.diagrams import list_pictures
+from tools.reference.markdown import MADE, join_parts, make_table, open_page
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _HERE: Final = Path(__file__).parent
-_MADE: Final = "<!-- made by `python -m tools.reference`: change the code, not this page -->"
 
 
 def make_command_line() -> str:
     """Every command, with its options in the panels that --help has."""
     top: Any = typer.main.get_command(cli.app)
     parts = [
-        _open(
+        open_page(
             "Command line", "Each command with its arguments and options. `--help` shows the same."
         )
     ]
@@ -46,7 +47,7 @@ def make_command_line() -> str:
         parts.append(f"## {name}\n\n    {name} {usage + ' ' if usage else ''}[OPTIONS]")
         parts.append(join_lines(command.help or ""))
         parts += _list_panels(command)
-    return _join(parts)
+    return join_parts(parts)
 
 
 def make_configuration() -> str:
@@ -64,15 +65,15 @@ def make_configuration() -> str:
         )
     about = "Tables of a target's own options, `[build.NAME.targets.TARGET]`: every key but `model`"
     rows.append(("`targets`", "table", f"{about} and `target`."))
-    return _join(
+    return join_parts(
         [
-            _open(
+            open_page(
                 "packager.toml",
                 "Every key of `[build.NAME]`, and of `[defaults]` without `model` and `targets`. "
                 "[Keep options in a file](../guides/configuration-file.md) says how you write one; "
                 "[packager.schema.json](../packager.schema.json) is its JSON schema.",
             ),
-            _table(columns, rows),
+            make_table(columns, rows),
         ]
     )
 
@@ -87,10 +88,15 @@ def _find_build() -> Any:
     return top.get_command(typer.Context(top), "build")
 
 
+def make_python_api() -> str:
+    """Every name that `import packager` offers, and every setting of a request."""
+    return python_api.make_page({each.name: each.help or "" for each in _find_build().params})
+
+
 def make_variables() -> str:
     """Every environment variable, by where it is read."""
     parts = [
-        _open(
+        open_page(
             "Environment variables",
             "Each variable that you can set, with its default and its unit. You need none of them.",
         )
@@ -99,7 +105,7 @@ def make_variables() -> str:
     for group, title in read_groups().items():
         parts.append(f"## {title}")
         parts.append(
-            _table(
+            make_table(
                 ("variable", "default", "unit", "meaning"),
                 (
                     (f"`{name}`", each["default"], each["unit"], each["meaning"])
@@ -108,15 +114,15 @@ def make_variables() -> str:
                 ),
             )
         )
-    return _join(parts)
+    return join_parts(parts)
 
 
 def make_parameters() -> str:
     """Every parameter of an emitted template, of AWS and of Azure."""
     columns = ("parameter", "default", "values", "meaning")
-    return _join(
+    return join_parts(
         [
-            _open(
+            open_page(
                 "Template parameters",
                 "What you can set when you deploy.",
             ),
@@ -126,19 +132,19 @@ def make_parameters() -> str:
                 "`-C NAME=VALUE` in `mlflow deployments`. The build writes each default that it "
                 "decides into your template."
             ),
-            _table(columns, _describe_parameters(template_parameters())),
+            make_table(columns, _describe_parameters(template_parameters())),
             "### On managed instances",
             (
                 "A build with `--compute managed-instances` has these. It has none of those that "
                 "keep environments warm, reserve them or start them from a snapshot. An image for "
                 "a GPU has `AcceleratorMemoryGb` too: 3, 6, 12, 16, 24 or 48."
             ),
-            _table(columns, _describe_parameters(instance_parameters())),
+            make_table(columns, _describe_parameters(instance_parameters())),
             "### With event sources",
-            _table(columns, _describe_parameters(source_parameters())),
+            make_table(columns, _describe_parameters(source_parameters())),
             "## Azure",
             "Set them in `infra/main.parameters.json` of your artifact.",
-            _table(columns, _read_bicep(ROOT / "infra" / "azure" / "main.bicep")),
+            make_table(columns, _read_bicep(ROOT / "infra" / "azure" / "main.bicep")),
         ]
     )
 
@@ -146,20 +152,20 @@ def make_parameters() -> str:
 def make_settings() -> str:
     """Every setting of `mlflow deployments`."""
     columns = ("setting", "meaning")
-    return _join(
+    return join_parts(
         [
-            _open(
+            open_page(
                 "MLflow deployments settings",
                 "What you can set with `-C name=value` in `mlflow deployments`. Every "
                 "[parameter of the template](template-parameters.md#aws) is a setting too.",
             ),
             "## AWS",
-            _table(columns, _describe_settings(AWS_OPTIONS)),
+            make_table(columns, _describe_settings(AWS_OPTIONS)),
             "## Build",
             "These are the options of [`packager build`](command-line.md#packager-build).",
-            _table(columns, _describe_settings(BUILD_OPTIONS)),
+            make_table(columns, _describe_settings(BUILD_OPTIONS)),
             "## Local run",
-            _table(columns, _describe_settings(LOCAL_OPTIONS)),
+            make_table(columns, _describe_settings(LOCAL_OPTIONS)),
         ]
     )
 
@@ -168,25 +174,29 @@ def make_metrics() -> str:
     """Every metric of a function and of a container."""
     described = read_metrics()
     columns = ("metric", "unit", "meaning")
-    return _join(
+    return join_parts(
         [
-            _open("Metrics", "What your artifact measures, by where you read it."),
+            open_page("Metrics", "What your artifact measures, by where you read it."),
             "## Lambda and Azure Functions",
             (
                 "On Lambda each call writes one line in CloudWatch's embedded metric format. The "
                 "namespace is `ModelServing`. The dimensions are `service`, `model` and `version`. "
                 "On Azure, with `--opentelemetry`, the names are in lower case: `model_latency`."
             ),
-            _table(columns, ((f"`{name}`", *each) for name, each in described["function"].items())),
+            make_table(
+                columns, ((f"`{name}`", *each) for name, each in described["function"].items())
+            ),
             "## Drift",
             (
                 "You get these if your artifact has a [baseline](../events.md#drift). The first "
                 "four have the dimension `column` too."
             ),
-            _table(columns, ((f"`{name}`", *each) for name, each in described["drift"].items())),
+            make_table(
+                columns, ((f"`{name}`", *each) for name, each in described["drift"].items())
+            ),
             "## Containers",
             "You read these in Prometheus's text format at `/metrics`.",
-            _table(("metric", "kind", "labels", "meaning"), _list_container_metrics()),
+            make_table(("metric", "kind", "labels", "meaning"), _list_container_metrics()),
         ]
     )
 
@@ -194,14 +204,14 @@ def make_metrics() -> str:
 def make_evidence() -> str:
     """Every field of evidence.json."""
     schema = json.loads((ROOT / "docs" / "evidence.schema.json").read_text(encoding="utf-8"))
-    return _join(
+    return join_parts(
         [
-            _open(
+            open_page(
                 "evidence.json",
                 "What the build proved, field by field. "
                 "[evidence.schema.json](../evidence.schema.json) is the JSON schema.",
             ),
-            _table(("field", "type", "meaning"), _list_fields(schema, schema["$defs"], "")),
+            make_table(("field", "type", "meaning"), _list_fields(schema, schema["$defs"], "")),
         ]
     )
 
@@ -218,15 +228,15 @@ def make_limits() -> str:
         "start, longest": lambda each: f"{each.init_seconds:g} s",
         "source": lambda each: f"[as of {each.as_of}]({each.source})",
     }
-    return _join(
+    return join_parts(
         [
-            _open("Limits", "What your artifact must fit, and what packager does not do."),
+            open_page("Limits", "What your artifact must fit, and what packager does not do."),
             "## Of the platforms",
             (
                 "A build checks each of these before you deploy. `--facts-dir` overrides one that "
                 "has changed."
             ),
-            _table(
+            make_table(
                 ("", *limits), ([name, *map(show, limits.values())] for name, show in rows.items())
             ),
             (_HERE / "limits.md").read_text(encoding="utf-8").strip(),
@@ -242,7 +252,7 @@ def make_comparisons() -> str:
         name, *columns = found[1].split("; ")
         return _take_columns(ROOT / "bench" / "results" / name, columns)
 
-    return f"{_MADE}\n\n" + re.sub(r"\{\{(.+)\}\}", take, text)
+    return f"{MADE}\n\n" + re.sub(r"\{\{(.+)\}\}", take, text)
 
 
 def _take_columns(path: Path, columns: Sequence[str]) -> str:
@@ -261,7 +271,7 @@ def _take_columns(path: Path, columns: Sequence[str]) -> str:
             rows.append([cells[header.index(each)] for each in columns])
     if not rows:
         raise LookupError(f"{path.name} has no table with {columns}: correct comparisons.md")
-    return _table(columns, rows)
+    return make_table(columns, rows)
 
 
 def _show_bytes(count: int) -> str:
@@ -291,20 +301,6 @@ def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-def _open(title: str, about: str) -> str:
-    return f"{_MADE}\n\n# {title}\n\n{about}"
-
-
-def _join(parts: Iterable[str]) -> str:
-    return "\n\n".join(parts) + "\n"
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    cells = ([cell.replace("|", "\\|") for cell in row] for row in rows)
-    lines = [f"| {' | '.join(row)} |" for row in [columns, ["---"] * len(columns), *cells]]
-    return "\n".join(lines)
-
-
 def _list_commands(group: Any, path: str) -> Iterable[tuple[str, Any]]:
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
@@ -325,7 +321,7 @@ def _show_argument(argument: Any) -> str:
 def _list_panels(command: Any) -> Iterable[str]:
     if arguments := _arguments(command):
         rows = ((f"`{_show_argument(each)}`", _show_default(each), each.help) for each in arguments)
-        yield _table(("argument", "default", "meaning"), rows)
+        yield make_table(("argument", "default", "meaning"), rows)
     options = [each for each in command.params if each.param_type_name == "option"]
     for panel in [*Panel, None]:
         shown = [
@@ -334,7 +330,7 @@ def _list_panels(command: Any) -> Iterable[str]:
             if each.rich_help_panel == panel and each.name != "help"
         ]
         if shown:
-            yield _table((str(panel or "Options"), "default", "meaning"), shown)
+            yield make_table((str(panel or "Options"), "default", "meaning"), shown)
 
 
 def _show_option(option: Any) -> str:
@@ -459,6 +455,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/command-line.md": make_command_line,
     "reference/packager-toml.md": make_configuration,
     "packager.schema.json": make_configuration_schema,
+    "reference/python-api.md": make_python_api,
     "reference/environment-variables.md": make_variables,
     "reference/template-parameters.md": make_parameters,
     "reference/deployments-settings.md": make_settings,

@@ -24,6 +24,7 @@ class Progress:
 
     request: BuildRequest
     message: str
+    """The line, without secrets and without what would steer a terminal."""
     stage: Stage | None
     """The stage that runs; None before the first one begins."""
     stages: tuple[Stage, ...]
@@ -31,6 +32,7 @@ class Progress:
     elapsed_seconds: float
     """Since this build began."""
     is_warning: bool = False
+    """The line says what may go wrong, and the build goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,9 @@ class BuildResult:
 
     request: BuildRequest
     artifact: Provided | None = None
+    """None where the build failed."""
     error: Exception | None = None
+    """What ended the build; None where it did not fail."""
 
 
 OnProgress: TypeAlias = Callable[[Progress], object]
