@@ -170,8 +170,9 @@ def _column(column: Column, spec: TensorSpec) -> NDArray:
                 f"{spec.shape}."
             )
         # of pandas' own dtypes numpy casts what they hold, not objects
-        held = column.cells if column.series is None else np.array(column.series, dtype=spec.dtype)
-        return _check_shape(held.astype(spec.dtype).reshape(spec.shape), spec)
+        # as MLflow makes it: numpy's astype has another width for empty texts
+        held = np.array(column.cells if column.series is None else column.series, dtype=spec.dtype)
+        return _check_shape(held.reshape(spec.shape), spec)
     if isinstance(first, np.ndarray):
         return _check_shape(_stack_cells(column, spec), spec)
     if not isinstance(first, list) or not np.isscalar(first[0]):

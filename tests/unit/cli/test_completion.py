@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -195,7 +196,9 @@ def test_a_real_bash_completes_an_alias(folder: Path) -> None:
         env=os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    (folder / "rc").write_text(f"PATH={PROGRAM.parent}:$PATH\nPS1='ready '\n{script}\n")
+    (folder / "rc").write_text(
+        f"PATH={shlex.quote(str(PROGRAM.parent))}:$PATH\nPS1='ready '\n{script}\n"
+    )
     main, child = pty.openpty()
     shell = subprocess.Popen(
         ["bash", "--noprofile", "--rcfile", "rc", "-i"],
