@@ -30,7 +30,7 @@ def make_page(helps: Mapping[str, str]) -> str:
     about = inspect.cleandoc(packager.__doc__ or "")
     parts = [open_page("Python", about)]
     for name in packager.__all__:
-        parts += [f"## {name}", *_describe_name(name)]
+        parts += [f"## `{name}`", *_describe_name(name)]
     parts += ["## Settings", _ABOUT_SETTINGS, *_describe_settings(helps)]
     parts += ["## Values", _ABOUT_VALUES, _describe_values(), "## Errors", _ABOUT_ERRORS]
     rows = (
