@@ -76,9 +76,11 @@ def push_weights(
 
     Prints the template's parameters, for `sam deploy --parameter-overrides`.
     """
+    from packager.commands.cloud.weights import describe_begun
     from packager.commands.cloud.weights import push_weights as push
 
-    with console.progress(verbose=verbose, quiet=quiet):
+    left = describe_begun(destination)
+    with console.progress(verbose=verbose, quiet=quiet), console.send_parts(left):
         found = push(artifact, destination)
     show(found, as_json=as_json, human=console.show_pushed_weights)
 

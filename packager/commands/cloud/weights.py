@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from packager import targets
 from packager.commands import artifact
 from packager.commands.artifact.description import MANIFEST, WEIGHTS, find_inside
 from packager.commands.cloud.stacks import Client, MakeClient, explain_sdk_errors, make_client
-from packager.errors import ConfigurationError, IntegrityError, ModelFormatError
+from packager.errors import CloudError, ConfigurationError, IntegrityError, ModelFormatError
 from packager.system.file_tree import sha256
 from packager.types import PushedFile, PushedWeights
 
@@ -60,6 +61,18 @@ def push_weights(
         "files": pushed,
         "parameters": {"WeightsBucket": bucket, "WeightsPrefix": prefix},
     }
+
+
+def describe_begun(destination: str) -> str:
+    """Say what an interrupted push leaves, and how to remove it. Raises ConfigurationError."""
+    bucket, prefix = read_destination(destination)
+    return (
+        f"Interrupted: parts that were sent stay in s3://{bucket}, and are billed for. Run it "
+        "again to go on with them. To remove them, list what was begun with `aws s3api "
+        f"list-multipart-uploads --bucket {bucket} --prefix {shlex.quote(f'{prefix}/')}`, and end "
+        "each with `aws "
+        f"s3api abort-multipart-upload --bucket {bucket} --key KEY --upload-id UPLOAD_ID`."
+    )
 
 
 def read_destination(address: str) -> tuple[str, str]:
@@ -148,6 +161,24 @@ def _upload(file: _File, store: Client, bucket: str, key: str) -> int:
     """Send the parts that are missing of it; the number of bytes sent."""
     where = {"Bucket": bucket, "Key": key}
     upload, there = _find_begun(file, store, where)
+    try:
+        with explain_sdk_errors():
+            return _send_parts(file, store, where, upload, there)
+    except CloudError as error:
+        raise CloudError(
+            f"{error}\nThe parts of {file.of} that were sent stay there, and are billed for. Run "
+            "it again to go on with them, or remove them with `aws s3api abort-multipart-upload "
+            f"--bucket {bucket} --key {shlex.quote(key)} --upload-id {shlex.quote(upload)}`."
+        ) from error
+
+
+def _send_parts(
+    file: _File,
+    store: Client,
+    where: Mapping[str, str],
+    upload: str,
+    there: Mapping[tuple[int, int], str],
+) -> int:
     sent, parts = 0, []
     with file.path.open("rb") as opened:
         for number, first in enumerate(range(0, file.size_bytes, _PART_BYTES), 1):

@@ -7,6 +7,7 @@ from packager.commands.console.interruption import (
     change_outside,
     describe_stopping,
     is_changing,
+    send_parts,
     serve_here,
 )
 from packager.commands.console.live_progress import progress, show_stopping
@@ -45,6 +46,7 @@ __all__ = [
     "describe_stopping",
     "is_changing",
     "progress",
+    "send_parts",
     "serve_here",
     "show_audit",
     "show_batch",

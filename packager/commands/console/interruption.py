@@ -33,6 +33,11 @@ def change_outside(about: str, left: str) -> contextlib.AbstractContextManager[N
     return _say_of(_Words(stopping, left, outside=True))
 
 
+def send_parts(left: str) -> contextlib.AbstractContextManager[None]:
+    """Have an interrupt of the block say that an upload stops, and `left` at the end."""
+    return _say_of(_Words("Stopping the upload.", left, outside=True))
+
+
 def build_here() -> contextlib.AbstractContextManager[None]:
     """Have an interrupt of the block say that what is half made goes away."""
     return _say_of(_BUILDING)

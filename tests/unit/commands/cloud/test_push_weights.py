@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from handlers.manifest import FILENAME
 from packager.cli import app
 from packager.commands.cloud import weights
 from packager.commands.cloud.weights import push_weights, read_destination
+from packager.commands.console import interruption
 from packager.errors import CloudError, ConfigurationError, IntegrityError, ModelFormatError
 from tests.unit.commands.artifact.test_integrity import _build
 
@@ -89,6 +92,50 @@ def test_an_interrupted_upload_goes_on(
     assert found["files"][0]["sent_bytes"] == len(content) - PART
     assert bucket.get_object(Bucket="data", Key=_key(content))["Body"].read() == content
     assert not bucket.list_multipart_uploads(Bucket="data").get("Uploads")
+
+
+def test_a_push_that_fails_says_how_to_remove_what_it_sent(bucket: Any, artifact: Path) -> None:
+    """The command that it names leaves nothing behind."""
+
+    class Refusing:
+        """A client whose second part is refused."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(bucket, name)
+
+        def upload_part(self, **values: Any) -> Any:
+            if values["PartNumber"] == 2:
+                raise ClientError({"Error": {"Code": "AccessDenied"}}, "UploadPart")
+            return bucket.upload_part(**values)
+
+    with pytest.raises(CloudError, match="AccessDenied") as caught:
+        push_weights(artifact, "s3://data/weights/(a)!", clients=lambda _: Refusing())
+    (begun,) = bucket.list_multipart_uploads(Bucket="data")["Uploads"]
+    words = shlex.split(str(caught.value).rpartition("`aws ")[2].rpartition("`")[0])
+    options = dict(zip(words[2::2], words[3::2], strict=True))
+    assert words[:2] == ["s3api", "abort-multipart-upload"]
+    assert options == {
+        "--bucket": "data", "--key": begun["Key"], "--upload-id": begun["UploadId"]
+    }  # fmt: skip
+    assert "Run it again to go on" in str(caught.value)
+
+
+def test_whoever_interrupts_a_push_hears_how_to_remove_what_it_sent(
+    bucket: Any, artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(interruption, "_words", [])
+    monkeypatch.setattr(weights, "_send_parts", interrupt)
+    done = CliRunner().invoke(app, ["push-weights", str(artifact), "s3://data/w/(a)", "--quiet"])
+
+    assert done.exit_code == 130
+    assert interruption.is_changing()
+    assert interruption.describe_stopping() == "Stopping the upload."
+    left = interruption.describe_left()
+    assert "`aws s3api list-multipart-uploads --bucket data --prefix 'w/(a)/'`" in left
+    assert "`aws s3api abort-multipart-upload --bucket data --key KEY" in left
 
 
 def test_a_part_of_something_else_is_sent_again(
