@@ -417,6 +417,27 @@ def test_the_page_deploys_with_the_tmp_that_larger_weights_need(tmp_path: Path) 
     assert text.count("sam deploy --guided") == 1
 
 
+@pytest.mark.parametrize(
+    ("weights", "command"),
+    [
+        (Weights.FETCH, "aws s3 rm --recursive s3://YOUR_BUCKET/weights/churn/"),
+        (Weights.MOUNT, 'for each in weights/*; do rm "YOUR_MOUNT/${each##*/}"; done'),
+        (Weights.PACKAGE, None),
+    ],
+)
+def test_the_page_removes_the_weights_too(
+    weights: Weights, command: str | None, tmp_path: Path
+) -> None:
+    plan = _plan(weights)
+    bundle = _bundle(tmp_path, plan)
+    moved = bundle if weights is Weights.PACKAGE else move_out(bundle, plan)
+    part = _render_page(moved, plan).partition("## Remove")[2].partition("\n## ")[0]
+    lines = [line.strip() for line in part.splitlines() if line.startswith("    ")]
+
+    assert lines == ["sam delete --stack-name churn", *([command] if command else [])]
+    assert ("leaves the weights" in part) is (command is not None)
+
+
 def test_a_long_name_leaves_room_for_its_prefix(tmp_path: Path) -> None:
     plan = replace(_plan(Weights.FETCH), model=fake_plan.model("m" * 200))
     prefix = sam.parse((_build(tmp_path, plan) / "template.yaml").read_text())["Parameters"][
