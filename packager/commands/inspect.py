@@ -66,13 +66,14 @@ def inspect_model(
     with plan_build(request, registry, stages=_STAGES) as (model, attempts, place):
         attempt, bundle, notes = _slim_first(attempts, place)
         packages = sizes.by_package((file.path, file.size_bytes) for file in bundle.files)
+        snapshot = sizes.leaves_snapshot(bundle, attempt)
         summary = plan_summary(model, attempts)
         return {
             "model": summary["model"],
             "attempts": summary["attempts"],
             "ledger": list_ledger(bundle.ledger),
             "largest": packages[: sizes.SHOWN],
-            "room": sizes.unlocking(packages, attempt.target, attempt.runtime),
+            "room": sizes.unlocking(packages, attempt.target, attempt.runtime, snapshot=snapshot),
             "targets": list_verdicts(
                 verdicts_of(
                     Measured(

@@ -65,37 +65,49 @@ def _name_package(path: PurePosixPath) -> str:
     return _ARCHIVES.get(path) or path.parts[0].removesuffix(".libs")
 
 
-def unlocking(packages: Sequence[tuple[str, int]], target: Target, runtime: Runtime) -> str:
+def unlocking(
+    packages: Sequence[tuple[str, int]],
+    target: Target,
+    runtime: Runtime,
+    *,
+    snapshot: bool = True,
+) -> str:
     """Explain how far the tree is from fitting, by package; or how much room is left.
 
-    What fits can start from a snapshot:
+    What fits can start from a snapshot, unless the place of its weights excludes one (`snapshot`):
     https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
     """
     limit = target.limits.unzipped_bytes
-    snapshots = any(each.snapstart for each in target.runtimes)
+    snapshots = snapshot and any(each.snapstart for each in target.runtimes)
     over = sum(size_bytes for _, size_bytes in packages) - limit
     if over <= 0:
         left = f"{_mb(-over)} are left of the {_mb(limit)} that {target.name} takes"
         if not snapshots:
             return f"{left}."
-        snapshot = (
+        start = (
             f"{runtime.name} can start it from a snapshot (SnapStart)"
             if runtime.snapstart
             else f"a newer runtime than {runtime.name} could start it from a snapshot (SnapStart)"
         )
-        return f"{left}; {snapshot}."
+        return f"{left}; {start}."
+    named = _name_first(packages, over)
+    start = ", and SnapStart with it" if snapshot and runtime.snapstart else ""
+    return (
+        f"{_mb(over)} less would fit {target.name}{start}: as much as "
+        f"{' and '.join(named)} {'take' if len(named) > 1 else 'takes'}."
+    )
+
+
+def _name_first(packages: Sequence[tuple[str, int]], least: int) -> list[str]:
+    """Name the first packages, each with its size, until they have `least` bytes."""
     named: list[str] = []
     found = 0
     for name, size_bytes in packages:
         named.append(f"{name} ({_mb(size_bytes)})")
         found += size_bytes
-        if found >= over:
+        if found >= least:
             break
-    start = ", and SnapStart with it" if runtime.snapstart else ""
-    return (
-        f"{_mb(over)} less would fit {target.name}{start}: as much as "
-        f"{' and '.join(named)} {'take' if len(named) > 1 else 'takes'}."
-    )
+    return named
 
 
 def list_weights(bundle: Bundle, plan: BuildPlan) -> tuple[FileRecord, ...]:
@@ -133,6 +145,12 @@ def fit_tmp_mb(target: Target, fetched_bytes: int) -> int:
         return own
     steps = -(-(fetched_bytes + SPARE_BYTES) // (STEP_MB * _MB))
     return max(own, steps * STEP_MB)
+
+
+def leaves_snapshot(bundle: Bundle, plan: BuildPlan) -> bool:
+    """Tell whether the place of the bundle's weights leaves a start from a snapshot possible."""
+    outside = sum({file.sha256: file.size_bytes for file in bundle.weights}.values())
+    return allows_snapshot(plan.target, outside, mounted=plan.weights_way is Weights.MOUNT)
 
 
 def allows_snapshot(target: Target, outside_bytes: int, *, mounted: bool) -> bool:

@@ -63,6 +63,7 @@ def context(
     drift = any(file.path.name == sketches.FILENAME for file in verified.bundle.files)
     named = _dimensions(plan)
     packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
+    snapshot = sizes.leaves_snapshot(verified.bundle, plan)
     return {
         "artifact": artifact,
         "architecture": plan.request.target.architecture,
@@ -100,7 +101,7 @@ def context(
         "replays": has_replay(verified, plan),
         "reserved_concurrency": suggest_concurrency(plan, verified.evidence, sizing.memory_mb),
         "rollout": name_preference(plan),
-        "room": sizes.unlocking(packages, plan.target, plan.runtime),
+        "room": sizes.unlocking(packages, plan.target, plan.runtime, snapshot=snapshot),
         "routes": _ROUTES,
         "runtime": plan.runtime.name,
         "scripts": plan.target.deployment.list_scripts(plan.request.events.sources),
@@ -128,15 +129,14 @@ def _describe_weights(verified: VerifiedBundle, plan: BuildPlan) -> dict[str, ob
     way = None
     if bundle.weights:
         way = plan.weights_way.value
-    own_mb, tmp_mb = plan.target.limits.tmp_bytes >> 20, sizes.choose_tmp_mb(bundle, plan)
     return {
-        "tmp_mb": tmp_mb,
+        "tmp_mb": sizes.choose_tmp_mb(bundle, plan),
         "weights": way,
         "weights_bytes": bundle.weights_bytes,
         "weights_prefix": f"weights/{_text.stack_name(plan.model.name, limit=_PREFIX_LIMIT)}",
         "weights_files": len({file.sha256 for file in bundle.weights}),
         "snapstart": plan.runtime.snapstart and way != Weights.MOUNT,
-        "snapstart_default": tmp_mb <= own_mb,
+        "snapstart_default": sizes.leaves_snapshot(bundle, plan),
     }
 
 

@@ -122,7 +122,12 @@ def report_json(
         "removed": _count_removals(verified.bundle),
         "largest": packages[: sizes.SHOWN],
         "weights": [asdict(file) for file in verified.bundle.weights],
-        "room": sizes.unlocking(packages, plan.target, plan.runtime),
+        "room": sizes.unlocking(
+            packages,
+            plan.target,
+            plan.runtime,
+            snapshot=sizes.leaves_snapshot(verified.bundle, plan),
+        ),
         "defaults": {k: value for k, value in asdict(sizing).items() if value is not None},
     }
 

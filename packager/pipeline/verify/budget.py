@@ -25,10 +25,12 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
         return [], sentence
     packages = sizes.by_package((file.path, file.size_bytes) for file in bundle.files)
     largest = ", ".join(f"{name} {each / 1e6:.1f} MB" for name, each in packages[: sizes.SHOWN])
+    snapshot = sizes.leaves_snapshot(bundle, plan)
+    room = sizes.unlocking(packages, plan.target, plan.runtime, snapshot=snapshot)
     finding = Finding(
         check=Check.BUDGET,
         message=f"{sentence} It is {(size - limit) / 1e6:.1f} MB over. Largest: {largest}.",
-        hint=f"{sizes.unlocking(packages, plan.target, plan.runtime)} {_describe(bundle, plan)} "
+        hint=f"{room} {_describe(bundle, plan)} "
         f"Build with --target {plan.target.way_out}, which takes more{_suggest(bundle, plan)}. "
         f"The limit is stated at {plan.target.limits.source}.",
     )

@@ -415,6 +415,19 @@ def test_the_page_deploys_with_the_tmp_that_larger_weights_need(tmp_path: Path) 
 
     assert f"WeightsBucket=YOUR_BUCKET EphemeralStorageMb={tmp_mb} SnapStart=None\n" in text
     assert text.count("sam deploy --guided") == 1
+    assert "are left of the" in text
+    assert "from a snapshot (SnapStart)" not in text
+
+
+@pytest.mark.parametrize("weights", [Weights.FETCH, Weights.MOUNT, Weights.PACKAGE])
+def test_the_page_promises_a_snapshot_only_where_the_template_offers_one(
+    weights: Weights, tmp_path: Path
+) -> None:
+    plan = _plan(weights)
+    bundle = _bundle(tmp_path, plan)
+    text = _render_page(bundle if weights is Weights.PACKAGE else move_out(bundle, plan), plan)
+
+    assert ("from a snapshot (SnapStart)" in text) is (weights is not Weights.MOUNT)
 
 
 @pytest.mark.parametrize(
