@@ -70,7 +70,8 @@ def test_long_arguments_are_passed_over(tmp_path: Path, protocol: int, *, compre
         seen = read_pickle(cast("IO[bytes]", file))
     assert {"short", "word", "text"} <= seen.words
     assert all(len(word) < 1000 for word in seen.words)
-    assert {"pathlib.PurePosixPath"} <= seen.globals
+    # Python 3.13 says pathlib._local
+    assert [name for name in seen.globals if name.endswith(".PurePosixPath")]
     assert [name for name in seen.globals if name.endswith(".complex")]
     if not compressed:
         names = _look.read_pickled(path).names
