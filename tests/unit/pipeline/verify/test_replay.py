@@ -489,8 +489,8 @@ _EMULATED = EmulatedPython(
     program=Path("/usr/bin/qemu-aarch64"),
     options=("-cpu", "neoverse-n1"),
     version="qemu-aarch64 9.2.1",
-    root=Path("/root"),
-    python=Path("/root/usr/bin/python3.13"),
+    root=Path("/sysroot"),
+    python=Path("/sysroot/usr/bin/python3.13"),
     source="a test's Python 3.13.5",
 )
 

@@ -166,14 +166,14 @@ def test_an_emulated_python_is_started_by_qemu_and_called_by_its_environments_na
         program=Path("/usr/bin/qemu-aarch64"),
         options=("-cpu", "neoverse-n1"),
         version="qemu-aarch64 9.2.1",
-        root=Path("/root"),
-        python=Path("/root/usr/bin/python3.13"),
+        root=Path("/sysroot"),
+        python=Path("/sysroot/usr/bin/python3.13"),
         source="a test",
     )
     command = processor_emulation.list_command(replace(own, emulated=emulated), environment)
     assert [str(each) for each in command] == [
-        *("/usr/bin/qemu-aarch64", "-cpu", "neoverse-n1", "-L", "/root"),
-        *("-0", "/cache/environment/bin/python", "/root/usr/bin/python3.13"),
+        *("/usr/bin/qemu-aarch64", "-cpu", "neoverse-n1", "-L", "/sysroot"),
+        *("-0", "/cache/environment/bin/python", "/sysroot/usr/bin/python3.13"),
     ]
 
 
@@ -187,11 +187,11 @@ def test_a_function_that_brings_its_runtime_client_has_an_environment_without_wh
         program=Path("/usr/bin/qemu-aarch64"),
         options=(),
         version="qemu-aarch64 9.2.1",
-        root=Path("/root"),
-        python=Path("/root/usr/bin/python3.13"),
+        root=Path("/sysroot"),
+        python=Path("/sysroot/usr/bin/python3.13"),
         source="a test",
     )
 
     made = processor_emulation.ensure_environment(_describe("3.13"), emulated, [], "client")
 
-    assert (made.parent.parent / "pyvenv.cfg").read_text().startswith("home = /root/usr/bin\n")
+    assert (made.parent.parent / "pyvenv.cfg").read_text().startswith("home = /sysroot/usr/bin\n")
