@@ -169,8 +169,8 @@ def _column(column: Column, spec: TensorSpec) -> NDArray:
                 "requires the shape to be (-1,) or (-1, 1), but got tensor spec shape of "
                 f"{spec.shape}."
             )
-        # as MLflow makes it: what pandas' own dtypes hold is cast, and astype would give empty texts
-        # another width
+        # as MLflow makes it, what pandas' own dtypes hold too: numpy's astype has another width for
+        # empty texts
         held = np.array(column.cells if column.series is None else column.series, dtype=spec.dtype)
         return _check_shape(held.reshape(spec.shape), spec)
     if isinstance(first, np.ndarray):

@@ -33,8 +33,9 @@ def _explain_unconverted(bundle: Bundle, plan: BuildPlan) -> str:
         return "no pickled weights"
     if kept := [path.as_posix() for path in found if matches(path, plan.keep)]:
         return f"left as they were: {', '.join(kept)} is to be kept"
-    why = why_not_bootable(plan.request.target.architecture)
-    return f"left as they were: {why}" if why else ""
+    if why_not_bootable(plan.request.target.architecture):
+        return "left as they were: the model is not loaded alone for another processor"
+    return ""
 
 
 def loads_model(bundle: Bundle, plan: BuildPlan) -> bool:

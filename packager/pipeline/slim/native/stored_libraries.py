@@ -63,8 +63,9 @@ def load_libraries(
     libraries = sorted(path for path in stored if ".so" in path.rpartition("/")[2])
     if not libraries:
         return set(), "no library among them"
-    if why := why_not_bootable(plan.request.target.architecture):
-        return {*libraries}, f"{len(libraries)} libraries stay beside it: {why}"
+    if why_not_bootable(plan.request.target.architecture):
+        why = "they are for another processor, and not loaded one by one"
+        return {*libraries}, f"{len(libraries)} libraries stay beside it, as {why}"
     with make_scratch("load") as folder:
         asked = folder / "asked.json"
         asked.write_text(
