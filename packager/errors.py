@@ -125,7 +125,10 @@ class PlanError(PackagerError):
 
 
 class UnresolvableError(PlanError):
-    """No set of wheels satisfies the requirements; `words` are the resolver's own."""
+    """No set of wheels satisfies the requirements.
+
+    `words` are the resolver's own.
+    """
 
     def __init__(self, words: str) -> None:
         self.words = redact(words)
@@ -236,7 +239,7 @@ class CloudError(PackagerError):
 
 
 class BatchError(CloudError):
-    """A batch ended otherwise than well."""
+    """A batch failed, was stopped, or had more rows that failed than you tolerate."""
 
 
 class IntegrityError(PackagerError):

@@ -61,6 +61,17 @@ NOT_RUN: Final = {
     "packager verify dist/churn-image --image": "asks a registry; test_deployed_image.py has one",
     "packager build models:/reviews/1 --target auto": "plans nothing; test_auto.py has it",
 }
+"""Lines of packager that are parsed alone, and what stands in their place.
+
+Lines of other programs are read by these, or by their tests: tests/unit/test_shell_lines.py.
+"""
+NONE_TYPED: Final = {
+    "account-rules.md": "has sam's lines; test_typed_sam.py, and tests/unit/infra",
+    "container.md": "has docker's lines; test_tool_image.py builds and starts the image",
+    "follow-an-alias.md": "runs until it is interrupted; test_follow.py",
+    "mlflow-deployments.md": "has mlflow's lines; aws/test_deployments.py",
+}
+"""Pages that have no line to type here, and where theirs are."""
 
 
 def list_lines(page: Path) -> Iterator[str]:
@@ -109,7 +120,14 @@ def prepare_line(line: str) -> str:
     return f"{line} -o planned --dry-run"
 
 
-@pytest.mark.parametrize("page", [name for name in GUIDES if name not in WALKED])
+def test_no_page_passes_on_nothing() -> None:
+    none = [
+        name for name in GUIDES if not any(map(is_run, list_lines(ROOT / "docs" / "guides" / name)))
+    ]
+    assert none == sorted(NONE_TYPED)
+
+
+@pytest.mark.parametrize("page", [name for name in GUIDES if name not in {*WALKED, *NONE_TYPED}])
 def test_a_guide_can_be_typed(page: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     name = "artifact_of_events" if page in OF_EVENTS else "artifact"
     type_lines(ROOT / "docs" / "guides" / page, request.getfixturevalue(name), tmp_path)

@@ -78,6 +78,23 @@ def test_every_kind_of_error_has_an_entry_with_its_exit_code_and_its_meaning() -
         assert meaning != inspect.cleandoc(PackagerError.__doc__ or ""), name
 
 
+def test_every_exit_code_of_an_error_quotes_a_message_of_its_own() -> None:
+    parts = re.split(r"(?m)^### (.+)$", PAGE.partition("\n## By what you see")[0])
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    for code in {each.exit_code for each in list_errors().values()}:
+        texts = [each.text for each in list_messages() if each.exit_code == code]
+        quoted = re.findall(r"(?m)^\| `([^`]+)` \|", sections[str(code)])
+        assert any(each in text for each in quoted for text in texts), code
+
+
+def test_every_kind_of_error_has_its_words_on_the_page_of_messages() -> None:
+    named = {each.error for each in list_messages()}
+    none = {name: each for name, each in list_errors().items() if name not in named}
+    # these have the words of the kind above
+    assert {*none} == {"AuditUnavailableError", "UpgradeUnprovenError"}
+    assert {each.__base__.__name__ for each in none.values() if each.__base__} <= named
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -23,6 +23,15 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _FINDING: Final = "Finding"
 _FINDING_CODE: Final = 7
 _HOLDING_ERRORS: Final = ("packager.errors", "packager.commands.cloud.follow.deploy_command")
+_EXPLAINING: Final[Mapping[str, str]] = {
+    "explain_empty_index": "IndexUnavailableError",
+    "explain_index_failure": "IndexUnavailableError",
+    "explain_storage_failure": "StorageError",
+    "explain_refusals": "UnprovenError",
+    "explain_lack": "ToolError",
+    "describe_problem": "ReplayDiffersError",
+}
+"""Functions that return the words of an error, which another function raises."""
 _FEWEST_WORDS: Final = 3
 _OPENING: Final = f"""\
 Every message that stops a command, as the code has it. {FILLED} stands for what it fills in. Search
@@ -59,7 +68,7 @@ def list_messages() -> tuple[Message, ...]:
     found = set()
     for path in sorted((_ROOT / "packager").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        for name, text in [*_read_calls(tree), *_read_classes(tree)]:
+        for name, text in [*_read_calls(tree), *_read_classes(tree), *_read_words(tree)]:
             error = "VerificationError" if name == _FINDING else name
             if error in known and _has_words(text):
                 found.add(Message(known[error].exit_code, error, text))
@@ -69,18 +78,13 @@ def list_messages() -> tuple[Message, ...]:
 def make_messages() -> str:
     """Make the page: a heading for each exit code, a row for each message."""
     messages = list_messages()
-    errors = sorted(list_errors().items(), key=lambda each: (each[1].exit_code, each[0]))
-    kinds = [
-        f"| `{name.removesuffix('Error')}` | {each.exit_code} | {_read_meaning(each)} |"
-        for name, each in errors
-    ]
     parts = [
         "---\nhide: [toc]\n---",
         "# Messages",
         _OPENING,
         "## Kinds",
         "With `--json`, `error` has the kind.",
-        "\n".join(["| `error` | exit code | meaning |", "|---|---|---|", *kinds]),
+        make_kinds(),
     ]
     for code in sorted({each.exit_code for each in messages}):
         # a heading each: the search finds sections
@@ -88,6 +92,16 @@ def make_messages() -> str:
         link = f"[Exit code {code}](../support/troubleshooting.md#{code})"
         parts += [f"## {code}", f"{link} says what stands behind these.", "\n\n".join(rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def make_kinds() -> str:
+    """Make the table of the kinds of error, by exit code."""
+    errors = sorted(list_errors().items(), key=lambda each: (each[1].exit_code, each[0]))
+    kinds = [
+        f"| `{name.removesuffix('Error')}` | {each.exit_code} | {_read_meaning(each)} |"
+        for name, each in errors
+    ]
+    return "\n".join(["| `error` | exit code | meaning |", "|---|---|---|", *kinds])
 
 
 def _read_meaning(error: type[PackagerError]) -> str:
@@ -122,6 +136,16 @@ def _read_classes(tree: ast.Module) -> Iterator[tuple[str, str]]:
             made = ast.unparse(call.func) if isinstance(call, ast.Call) else ""
             if made in {"super().__init__", "cls"} and isinstance(call, ast.Call):
                 yield node.name, _join(_read_text(each, {}) for each in call.args)
+
+
+def _read_words(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Read what the functions return that find the words of an error."""
+    for function in tree.body:
+        if isinstance(function, ast.FunctionDef) and function.name in _EXPLAINING:
+            names = _list_names(function)
+            for each in ast.walk(function):
+                if isinstance(each, ast.Return) and each.value is not None:
+                    yield _EXPLAINING[function.name], _join([_read_text(each.value, names)])
 
 
 def _list_names(function: ast.FunctionDef) -> Mapping[str, ast.expr]:

@@ -28,6 +28,7 @@ from packager.deployments._parameters import (
 from packager.deployments._settings import AWS_OPTIONS, BUILD_OPTIONS, LOCAL_OPTIONS
 from tools.reference import python_api
 from tools.reference.diagrams import list_pictures
+from tools.reference.exit_codes import make_exit_codes
 from tools.reference.markdown import MADE, join_parts, make_table, open_page
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -461,6 +462,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/deployments-settings.md": make_settings,
     "reference/metrics.md": make_metrics,
     "reference/evidence.md": make_evidence,
+    "reference/exit-codes.md": make_exit_codes,
     "support/limits.md": make_limits,
     "support/comparisons.md": make_comparisons,
     **list_pictures(),

@@ -46,7 +46,7 @@ _LINE_END: Final = re.compile(rb"\r?\n|\r(?!\Z)")
 
 
 class DeploymentFailedError(CloudError):
-    """A command that deploys ended otherwise than well."""
+    """A command that deploys failed (`packager follow`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
