@@ -7,6 +7,7 @@ to are taken in under their own paths.
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from pathlib import Path
@@ -26,6 +27,11 @@ _NOT_FOUND: Final = ("adr/", "bench/", "tests/")
 """Decisions and raw figures have every word, and answer no reader's question."""
 _LINK: Final = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]*)(?=[)#])")
 
+_WIDE: Final = ("flavors.md", "zoo.md")
+"""Their tables have the room of the table of contents too."""
+_MANY_COLUMNS: Final = 6
+_TABLE: Final = re.compile(r"<table>\n<thead>.*?</table>", re.DOTALL)
+_CELL: Final = re.compile(r"<(t[hd])( [^>]*)?>(.*?)</\1>", re.DOTALL)
 _STYLE: Final = "assets/site.css"
 _CODE: Final = re.compile(r"`[^`\n]+`")
 
@@ -87,6 +93,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     here = page.file.src_uri
     if (search := _find_search(here)) is not None:
         page.meta["search"] = search
+    if here in _WIDE:
+        page.meta["hide"] = ["toc"]
     folder = posixpath.dirname(find_repository_path(here))
 
     def lead(link: re.Match[str]) -> str:
@@ -99,3 +107,21 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     # GitHub wants a bar of a table's cell to be escaped, in code too; here it would be seen
     plain = _CODE.sub(lambda code: code[0].replace("\\|", "|"), markdown)
     return _LINK.sub(lead, plain)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Give each cell the name of its column: on a phone a row is shown as a list of its cells."""
+    del page, config, files
+    return _TABLE.sub(lambda found: _label_cells(found[0]), html)
+
+
+def _label_cells(table: str) -> str:
+    head, end, body = table.partition("</thead>")
+    names = [re.sub(r"<[^>]+>", "", cell[2]) for cell in _CELL.findall(head)]
+    places = itertools.cycle(names)
+
+    def label(cell: re.Match[str]) -> str:
+        return f'<td{cell[2] or ""} data-label="{next(places)}">{cell[3]}</td>'
+
+    wide = " data-wide" if len(names) >= _MANY_COLUMNS else ""
+    return head.replace("<table>", f"<table{wide}>") + end + _CELL.sub(label, body)

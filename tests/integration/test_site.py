@@ -25,15 +25,36 @@ pytest.importorskip("material", reason="the group docs is not installed")
 BROWSER: Final = find_browser()
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = (
-    "index",
-    "concepts",
-    "guides/quickstart",
-    "guides/migrate-from-zappa",
-    "reference/command-line",
-    "reference/messages",
-    "support/comparisons",
-    "support/troubleshooting",
+    *("index", "CONTRIBUTING", "reference/messages"),
+    *(
+        path.relative_to(ROOT / "docs").with_suffix("").as_posix()
+        for path in sorted((ROOT / "docs").rglob("*.md"))
+        if path.parent.name != "adr"
+    ),
 )
+DRAWN: Final = frozenset(
+    {
+        *("index", "concepts", "flavors", "zoo", "guides/quickstart", "support/troubleshooting"),
+        *("reference/command-line", "reference/environment-variables", "support/comparisons"),
+    }
+)
+"""Pages whose screenshots are kept for people to look at."""
+WIDER: Final = """
+[...document.querySelectorAll('.md-typeset__scrollwrap, .md-typeset :is(td, th, h1, h2, h3)')]
+.filter((each) => each.clientWidth && each.scrollWidth > each.clientWidth + 1)
+.map((each) => each.innerText.slice(0, 60))
+"""
+"""What has to be moved sideways, or has words that leave their place. A line of code may."""
+OVER_ONE_ANOTHER: Final = """
+(() => {
+  const parts = [...document.querySelectorAll('article.md-content__inner > *')]
+    .filter((each) => getComputedStyle(each).float === 'none' && each.offsetHeight);
+  const ends = parts.map((each) => each.getBoundingClientRect());
+  return parts.slice(1)
+    .filter((_, at) => ends[at + 1].top < ends[at].bottom - 1)
+    .map((each) => each.innerText.slice(0, 60));
+})()
+"""
 ASKED_OF_OTHERS: Final = re.compile(
     r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"?(?:https?:)?//|"
     r"<link\b[^>]*\brel=\"?(?:stylesheet|preload|preconnect|icon)\"?[^>]*\bhref=\"?(?:https?:)?//|"
@@ -121,16 +142,29 @@ def test_a_page_fits_the_screen_and_asks_nobody_else(
     broken = tab.ask(
         "[...document.images].filter((each) => !each.naturalWidth).map((each) => each.src)"
     )
-    if folder := os.environ.get("PACKAGER_SCREENSHOTS"):
+    if page in DRAWN and (folder := os.environ.get("PACKAGER_SCREENSHOTS")):
         Path(folder).mkdir(parents=True, exist_ok=True)
         tab.draw(Path(folder) / f"{page.replace('/', '-')}-{width}.png", height=1600)
     assert beyond <= 0
+    assert tab.ask(WIDER) == []
+    assert tab.ask(OVER_ONE_ANOTHER) == []
     assert broken == []
     assert {re.match(r"\w+:(//[^/]+)?", each)[0] for each in tab.list_requests()} <= {  # type: ignore[index]
         address,
         "data:",
     }
     assert tab.list_complaints() == []
+
+
+def test_a_row_is_a_list_of_named_cells_where_a_table_has_no_room(tab: Page, address: str) -> None:
+    cell = "document.querySelectorAll('.md-typeset tbody tr')[1].children[1]"
+    shown = {}
+    for width in (390, 1280):
+        tab.open(f"{address}/flavors.html", width=width)
+        shown[width] = tab.ask(f"getComputedStyle({cell}, '::before').content")
+
+    assert tab.ask(f"{cell}.dataset.label") == "how it is loaded"
+    assert shown == {390: '"how it is loaded: "', 1280: "none"}
 
 
 @pytest.mark.parametrize(

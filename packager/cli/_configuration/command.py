@@ -92,7 +92,9 @@ class ConfiguredCommand(ModelCommand):
                     f"--all builds every build of {file.path.name}: leave {named!r} out, or --all."
                 )
             if not file.builds:
-                raise ConfigurationError(f"{file.path} has no build. Write a table [build.NAME].")
+                raise ConfigurationError(
+                    f"{file.path} has no build. Write a table {file.build_table}."
+                )
             return tuple(
                 job for each in file.builds for job in list_jobs(file, each, target, is_of_all=True)
             )

@@ -62,6 +62,11 @@ class ConfigurationFile:
         """The folder that its relative paths start from."""
         return self.path.parent
 
+    @property
+    def build_table(self) -> str:
+        """How the table of a build is written in it: `[build.NAME]`, or that of pyproject.toml."""
+        return _write_table(self.path, "build.NAME")
+
 
 def find_configuration(folder: Path) -> ConfigurationFile | None:
     """Return the file of the folder, or of the closest one above it in the same repository.
@@ -103,8 +108,9 @@ def read_configuration(path: Path) -> ConfigurationFile:
     for key, setting in top.items():
         if key not in _TABLES:
             raise ConfigurationError(
-                f"{setting.place}: {key!r} is no table of it. It has [defaults], for every build, "
-                f"and [build.NAME].{suggest_name(key, _TABLES)}"
+                f"{setting.place}: {key!r} is no table of it. It has "
+                f"{_write_table(path, 'defaults')}, for every build, and "
+                f"{_write_table(path, 'build.NAME')}.{suggest_name(key, _TABLES)}"
             )
     defaults = _Table(path, (*prefix, "defaults"), lines).read(_value(top, "defaults"))
     builds: dict[str, Mapping[str, Setting]] = {}
@@ -211,6 +217,11 @@ def _has_table(project: Path) -> bool:
     return isinstance(tools, Mapping) and "packager" in tools
 
 
+def _write_table(path: Path, name: str) -> str:
+    prefix = _PROJECT_TABLE if path.name == _PROJECT else ()
+    return f"[{'.'.join((*prefix, name))}]"
+
+
 def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
@@ -220,6 +231,6 @@ def _read_text(path: Path) -> str:
         # an editor of Windows may write a mark of byte order, which TOML does not know
         return read.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not UTF-8: {error}.") from error
+        raise ConfigurationError(f"{path} is not UTF-8: {error}. Save it as UTF-8.") from error
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error

@@ -166,5 +166,5 @@ def _describe_wanted(option: TyperOption, key: str) -> str:
 
 
 def _show(value: object) -> str:
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."

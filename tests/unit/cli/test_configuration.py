@@ -145,13 +145,30 @@ def test_a_project_s_table_is_read(tmp_path: Path, asked: list[BuildRequest]) ->
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("", "Write a table [tool.packager.build.NAME]"),
+        ("[tool.packager]\n", "Write a table [tool.packager.build.NAME]"),
+        ("[tool.packager.bulid.x]\n", "It has [tool.packager.defaults], for every build, and"),
+    ],
+)
+def test_a_project_s_tables_are_named_as_they_are_written_there(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    project = tmp_path / "pyproject.toml"
+    project.write_text(text)
+
+    assert words in fail("--all", "--config", str(project))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
         ('[build.x]\nmodel = "models:/x/1"\nrowz = 5', "line 3, column 1: [build.x] has 'rowz'"),
         ('[build.x]\nmodel = "models:/x/1"\nrowz = 5', "Did you mean 'rows'?"),
         ('[build.x]\nmodel = "models:/x/1"\nbase_image = "a"', "Did you mean 'base-image'?"),
         ('[build.x]\nmodel = "models:/x/1"\nno-cache = true', "Did you mean cache = false?"),
         ('[build.x]\nmodel = "models:/x/1"\njson = true', "give it on the command line"),
         ('[build.x]\nmodel = "models:/x/1"\nrows = "5"', "line 3, column 1: rows has to be"),
-        ('[build.x]\nmodel = "models:/x/1"\nrows = true', "rows has to be a whole number"),
+        ('[build.x]\nmodel = "models:/x/1"\nrows = true', "a whole number, and it is true."),
         ('[build.x]\nmodel = "models:/x/1"\nrows = -1', "line 3, column 1: rows: Input should"),
         ('[build.x]\nmodel = "models:/x/1"\ncache = "no"', "cache has to be true or false"),
         ('[build.x]\nmodel = "models:/x/1"\ntarget = ["a"]', "line 3, column 11: 'a' is no target"),
