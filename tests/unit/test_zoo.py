@@ -90,7 +90,7 @@ def test_the_page_tells_what_was_built_refused_and_not_run() -> None:
 
     page = render_page(models, results)
 
-    assert "5 models: 2 built, which answered 2,040 rows as MLflow does;" in page
+    assert "Of 5 models, 2 were built and answered 2,040 rows as MLflow does." in page
     assert "is 100.0 MB (41.0 MB): +1.0%" in page
     assert "| 113, 17 (scipy after a miss) | 101, 41 | 1,020 | 0 |" in page
     assert "- **late** (a | b): No such wheel." in page

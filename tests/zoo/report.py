@@ -10,17 +10,24 @@ from tests.zoo.results import count_runs, find_run
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "zoo.md"
 _HEAD: Final = """\
-# The zoo
+# Models that were tried
 
-Models as people have them: logged in a uv project of a hundred packages, on a notebook machine,
-with older versions of MLflow; with column names in other scripts, with code of their author's, with
-imports that the example does not reach.
+This project's tests have tiny, tidy models. Yours are not like that. So there is a second set,
+called the zoo: models as people have them. Some were logged in a project of a hundred packages,
+some by older versions of MLflow. Some have column names in other scripts, code of their author's,
+or imports that the example does not reach. Look here for one that is like yours.
 
-`make zoo` makes the environments, logs every model in its author's, builds it for Lambda, and sends
-the built function 1,000 fresh rows and what lies beyond the example: categories never seen, gaps,
-branches that import late. The answers are compared with those of MLflow's own scoring in the
-author's environment. The last result of each is in `bench/results/zoo.json`, and this page is made
-of that. Models that no run has reached are at the end.
+`make zoo` logs each model in its author's environment, and builds it for Lambda. It then asks the
+built function 1,000 fresh rows, and what lies beyond the example: categories never seen, gaps,
+branches that import late. It compares the answers with those of MLflow's own scoring in the
+author's environment.
+
+- `declared` counts the requirements that the model lists, `shipped` the packages of which
+  anything is in the artifact.
+- `difference` is the largest between two numbers. 0 is equal to the last bit.
+- The tier and the frame are those of [Flavors](flavors.md#measured).
+
+`bench/results/zoo.json` has the last result of each.
 """
 
 
@@ -48,12 +55,14 @@ def render_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]
     }
     rest = [each.name for each in models if each.name not in results]
     rows = sum(results[each.name]["rows"] for each in by_outcome["built"])
+    others = (("planned", "planned and not built yet"), ("rest", "not run"))
+    left = {"planned": len(by_outcome["planned"]), "rest": len(rest)}
     counts = (
-        f"{len(models)} models: {len(by_outcome['built'])} built, which answered {rows:,} rows as"
-        f" MLflow does; {len(by_outcome['wrong'])} built that answered otherwise;"
-        f" {len(by_outcome['refused'])} refused; {len(by_outcome['planned'])} planned and not built"
-        f" yet; {len(rest)} not run."
+        f"Of {len(models)} models, {len(by_outcome['built'])} were built and answered {rows:,} rows"
+        f" as MLflow does. {len(by_outcome['wrong'])} were built and answered otherwise."
+        f" {len(by_outcome['refused'])} were refused."
     )
+    counts += "".join(f" {left[kind]} were {words}." for kind, words in others if left[kind])
     parts = [_HEAD, counts + "\n", *_tell_run(results), *_tell_uv(results)]
     if both := [*by_outcome["built"], *by_outcome["wrong"]]:
         parts += ["## Built\n", _BUILT_HEAD]
@@ -199,7 +208,7 @@ def _tell_run(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if not told:
         return []
     more = "" if len(runs) == 1 else " Those that are not of the first are marked †."
-    return [f"Results by the commit they are of: {', '.join(told)}.{more}\n"]
+    return [f"The commit of packager that built them: {', '.join(told)}.{more}\n"]
 
 
 def _tell_uv(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -211,8 +220,8 @@ def _tell_uv(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     sizes = [f"{each['unzipped_bytes'] / 1e6:.1f} MB" for each in (whole, few)]
     zipped = [f"{each['size_bytes'] / 1e6:.1f} MB" for each in (whole, few)]
     sentence = (
-        f"The pipeline over three columns that lists {whole['declared']} requirements is {sizes[0]}"
-        f" ({zipped[0]} zipped), the same that lists {few['declared']} is {sizes[1]} ({zipped[1]}):"
+        f"A model that lists {whole['declared']} requirements is {sizes[0]} ({zipped[0]} zipped)."
+        f" The same model with the {few['declared']} that it needs is {sizes[1]} ({zipped[1]}):"
         f" {share:+.1%}.\n"
     )
     return [sentence]

@@ -64,7 +64,7 @@ class ConfigurationFile:
 
     @property
     def build_table(self) -> str:
-        """How the table of a build is written in it: `[build.NAME]`, or that of pyproject.toml."""
+        """The table of a build as this file writes it, for example `[build.NAME]`."""
         return _write_table(self.path, "build.NAME")
 
 
