@@ -134,8 +134,7 @@ def choose_tmp_mb(bundle: Bundle, plan: BuildPlan) -> int:
     """Choose the size of the function's /tmp: its platform's own, or what fetched weights need."""
     if plan.weights_way is Weights.MOUNT:
         return plan.target.limits.tmp_bytes // _MB
-    outside = sum({file.sha256: file.size_bytes for file in bundle.weights}.values())
-    return fit_tmp_mb(plan.target, outside)
+    return fit_tmp_mb(plan.target, bundle.outside_bytes)
 
 
 def fit_tmp_mb(target: Target, fetched_bytes: int) -> int:
@@ -149,8 +148,8 @@ def fit_tmp_mb(target: Target, fetched_bytes: int) -> int:
 
 def leaves_snapshot(bundle: Bundle, plan: BuildPlan) -> bool:
     """Tell whether the place of the bundle's weights leaves a start from a snapshot possible."""
-    outside = sum({file.sha256: file.size_bytes for file in bundle.weights}.values())
-    return allows_snapshot(plan.target, outside, mounted=plan.weights_way is Weights.MOUNT)
+    mounted = plan.weights_way is Weights.MOUNT
+    return allows_snapshot(plan.target, bundle.outside_bytes, mounted=mounted)
 
 
 def allows_snapshot(target: Target, outside_bytes: int, *, mounted: bool) -> bool:
@@ -168,7 +167,7 @@ def estimate_fetch_seconds(bundle: Bundle, plan: BuildPlan) -> float:
     """Estimate how long a start fetches: their size over a speed that a page states."""
     if plan.target.weights is None or plan.weights_way is not Weights.FETCH:
         return 0.0
-    return bundle.weights_bytes / plan.target.weights.fetch_bytes_per_second
+    return bundle.outside_bytes / plan.target.weights.fetch_bytes_per_second
 
 
 def _mb(size_bytes: int) -> str:

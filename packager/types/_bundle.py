@@ -122,7 +122,13 @@ class Bundle:
 
     @property
     def weights_bytes(self) -> int:
+        """Size of the weights in the model's folder, where two files may be the same."""
         return sum(file.size_bytes for file in self.weights)
+
+    @property
+    def outside_bytes(self) -> int:
+        """Size of what lies outside, and of what a start fetches: the same content once."""
+        return sum({file.sha256: file.size_bytes for file in self.weights}.values())
 
     @property
     def size_bytes(self) -> int:

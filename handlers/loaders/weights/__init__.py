@@ -102,9 +102,9 @@ def _is_digest(weight: Weight) -> bool:
 
 
 def describe(weights: tuple[Weight, ...]) -> str:
-    """Say how many there are, and how large."""
-    size = sum(weight.size_bytes for weight in weights)
-    return f"{len(weights)} file{'s' * (len(weights) > 1)}, {size / _MB:,.1f} MB"
+    """Say how many there are, and how large: files with the same content lie there once."""
+    sizes = {weight.sha256: weight.size_bytes for weight in weights}
+    return f"{len(sizes)} file{'s' * (len(sizes) > 1)}, {sum(sizes.values()) / _MB:,.1f} MB"
 
 
 def _explain_address(address: str, weights: tuple[Weight, ...]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from packager.commands.artifact.report_values import read_amount, read_count
 from packager.commands.targets.workload import Measured
-from packager.types import Compute, Front, Weights
+from packager.types import Compute, Front, Json, Weights
 
 
 def measured_before(
@@ -23,9 +23,11 @@ def measured_before(
     cold = evidence.get("evidence", {}).get("cold_start") or {}
     memory, response = cold.get("peak_rss_bytes"), cold.get("response_bytes")
     target = report.get("target") or {}
+    weights = _list_weights(report)
     return Measured(
         unzipped_bytes=read_count(report["unzipped_bytes"]),
-        weights_bytes=_sum_weights(report),
+        weights_bytes=sum(size_bytes for _, size_bytes in weights),
+        outside_bytes=sum(dict(weights).values()),
         mounts_weights=_is_mounted(report),
         memory_bytes=None if memory is None else read_count(memory),
         init_seconds=_seconds(read_amount(cold.get("init_cpu_ms"))),
@@ -41,9 +43,10 @@ def measured_before(
     )
 
 
-def _sum_weights(report: Mapping[str, Any]) -> int:
-    """Bytes that lie outside of the function; none by a report that is older than these."""
-    return sum(read_count(each["size_bytes"]) for each in report.get("weights") or ())
+def _list_weights(report: Mapping[str, object]) -> list[tuple[str, int]]:
+    """List the files that lie outside: sha256, bytes; none by a report that is older than these."""
+    listed = cast("list[dict[str, Json]]", report.get("weights") or [])
+    return [(str(each["sha256"]), read_count(each["size_bytes"])) for each in listed]
 
 
 def _is_mounted(report: Mapping[str, Any]) -> bool:

@@ -118,6 +118,7 @@ def read_measurements(report: BuildReport, gpu: str = "") -> Measured:
     return Measured(
         unzipped_bytes=report.artifact.unzipped_bytes,
         weights_bytes=report.bundle.weights_bytes,
+        outside_bytes=report.bundle.outside_bytes,
         mounts_weights=report.plan.weights_way is Weights.MOUNT,
         memory_bytes=None if cold is None else cold.peak_rss_bytes,
         init_seconds=None if cold is None else cold.init_cpu_ms / 1000,

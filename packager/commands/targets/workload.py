@@ -28,7 +28,9 @@ class Measured:
     """For `rows`."""
     response_bytes: int | None = None
     weights_bytes: int = 0
-    """Outside of what was unpacked, on a target that can have them there."""
+    """Of the model's folder, outside of what was unpacked, on a target that can have them there."""
+    outside_bytes: int | None = None
+    """What lies outside of it, the same content once; None where that is all of the weights."""
     mounts_weights: bool = False
     """True where they are read from a mounted file system: no start fetches them."""
     needs_gpu: str = ""
@@ -50,9 +52,13 @@ class Measured:
         """Count what a target would unpack: the weights too, where none lie outside there."""
         return self.unzipped_bytes + (0 if target.weights else self.weights_bytes)
 
+    def count_outside_bytes(self) -> int:
+        """Count what a start fetches where nothing is mounted."""
+        return self.weights_bytes if self.outside_bytes is None else self.outside_bytes
+
     def can_snapshot(self, target: Target) -> bool:
         """Tell whether it can start from a snapshot there (SnapStart), with its weights' place."""
-        outside = self.weights_bytes if target.weights else 0
+        outside = self.count_outside_bytes() if target.weights else 0
         runtimes = self.list_runtimes(target)
         return any(runtime.snapstart for runtime in runtimes) and sizes.allows_snapshot(
             target, outside, mounted=self.mounts_weights
@@ -62,7 +68,7 @@ class Measured:
         """Estimate how long a start on the target fetches weights, at the speed of its facts."""
         if target.weights is None or not target.weights.fetches or self.mounts_weights:
             return 0.0
-        return self.weights_bytes / target.weights.fetch_bytes_per_second
+        return self.count_outside_bytes() / target.weights.fetch_bytes_per_second
 
     def estimate_seconds(self, rows: int) -> float | None:
         """Return the time of an answer of so many rows; None where no answer was timed.

@@ -132,7 +132,7 @@ def _describe_weights(verified: VerifiedBundle, plan: BuildPlan) -> dict[str, ob
     return {
         "tmp_mb": sizes.choose_tmp_mb(bundle, plan),
         "weights": way,
-        "weights_bytes": bundle.weights_bytes,
+        "weights_bytes": bundle.outside_bytes,
         "weights_prefix": f"weights/{_text.stack_name(plan.model.name, limit=_PREFIX_LIMIT)}",
         "weights_files": len({file.sha256 for file in bundle.weights}),
         "snapstart": plan.runtime.snapstart and way != Weights.MOUNT,

@@ -76,8 +76,8 @@ def describe_weights(bundle: Bundle, plan: BuildPlan) -> dict[str, str]:
     """Return how the booted function had them; empty where none lie outside."""
     if not bundle.weights:
         return {}
-    count = len(bundle.weights)
-    size = f"{count} file{'s' * (count > 1)}, {bundle.weights_bytes / 1e6:.1f} MB, outside of it"
+    count = len({file.sha256 for file in bundle.weights})
+    size = f"{count} file{'s' * (count > 1)}, {bundle.outside_bytes / 1e6:.1f} MB, outside of it"
     if plan.weights_way is Weights.MOUNT:
         how = (
             "it had them read-only in a folder outside of its own, which stands for the mounted "
@@ -119,7 +119,7 @@ def list_weight_notes(bundle: Bundle, plan: BuildPlan) -> Iterator[str]:
     seconds = sizes.estimate_fetch_seconds(bundle, plan)
     if plan.target.weights is not None and seconds > limits.init_seconds:
         yield (
-            f"Fetching {bundle.weights_bytes / 1e6:.1f} MB takes about {seconds:.0f} s at "
+            f"Fetching {bundle.outside_bytes / 1e6:.1f} MB takes about {seconds:.0f} s at "
             f"{plan.target.weights.fetch_bytes_per_second / 1e6:.0f} MB/s "
             f"({plan.target.weights.source}; not measured here). {plan.target.name} gives a start "
             f"{limits.init_seconds:g} s; then it begins again within the first request, and goes "

@@ -513,3 +513,9 @@ def test_nothing_of_it_is_imported_without_weights(tmp_path: Path) -> None:
         assert not any(name.startswith("handlers.loaders.weights") for name in sys.modules)
     finally:
         sys.modules.update(held)
+
+
+def test_a_file_that_lies_in_the_model_twice_is_counted_once() -> None:
+    same = Weight("a.bin", "1" * 64, 3_000_000)
+    other = Weight("c.bin", "2" * 64, 1_000_000)
+    assert weights.describe((same, same._replace(path="b.bin"), other)) == "2 files, 4.0 MB"

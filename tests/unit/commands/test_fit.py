@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -17,9 +18,10 @@ from packager.commands.targets.fit import (
     load_targets,
     needs_gpu,
 )
+from packager.commands.targets.measurements import measured_before
 from packager.commands.targets.workload import Measured, Workload
 from packager.errors import VerificationError
-from packager.types import Compute, Requirements
+from packager.types import Bundle, Compute, FileRecord, Requirements
 from tests import fake_plan
 
 TARGETS = tuple(targets.load(name) for name in targets.TARGETS)
@@ -262,3 +264,26 @@ def test_a_start_has_a_snapshots_time_only_where_the_template_takes_one(
     names = {way.name for way in zipped.ways}
     assert ("SnapStart" in names) == (seconds == 130)
     assert {"on demand", "provisioned"} <= names
+
+
+def test_weights_with_the_same_content_are_fetched_once_and_unpacked_twice() -> None:
+    same = FileRecord(PurePosixPath("a.bin"), "1" * 64, 200_000_000)
+    other = FileRecord(PurePosixPath("c.bin"), "2" * 64, 100_000_000)
+    weights = (same, replace(same, path=PurePosixPath("b.bin")), other)
+    bundle = Bundle(root=Path("f"), files=(), weights=weights)
+    assert (bundle.weights_bytes, bundle.outside_bytes) == (500_000_000, 300_000_000)
+
+    report = {
+        "unzipped_bytes": 50_000_000,
+        "weights": [{"sha256": each.sha256, "size_bytes": each.size_bytes} for each in weights],
+    }
+    found = measured_before(report, {"evidence": {"cold_start": {"init_cpu_ms": 1000}}}, None)
+    verdicts = {each.target: each for each in judge(found, Workload(), TARGETS)}
+    function, image = (
+        {margin.what: margin.used for margin in verdicts[name].margins}
+        for name in ("aws-lambda", "aws-lambda-image")
+    )
+    # six seconds at 50 MB/s, and not ten
+    assert (function["start"], function["unpacked"]) == (7, 50)
+    assert image["unpacked"] == 550
+    assert found.can_snapshot(TARGETS[0])

@@ -57,7 +57,7 @@ def move_out(bundle: Bundle, plan: BuildPlan) -> Bundle:
     )
     _LOG.info(
         "Weights that lie outside of the function: %d, of %.1f MB",
-        len(weights), moved.weights_bytes / 1e6,
+        len({each.sha256 for each in weights}), moved.outside_bytes / 1e6,
     )  # fmt: skip
     return moved
 
