@@ -19,8 +19,16 @@ Check = Annotated[
     typer.Option(
         "--check",
         rich_help_panel=Panel.PROOF,
-        help="Compare limits and runtimes with the models of the vendors' APIs, and say what is "
-        "old.",
+        help="Compare facts with the models of the vendors' APIs, and say which nothing here "
+        "states, and which are old.",
+    ),
+]
+FailOnOld = Annotated[
+    bool,
+    typer.Option(
+        "--fail-on-old",
+        rich_help_panel=Panel.PROOF,
+        help="Check, and end with 1 if a fact was last read more than 90 days ago.",
     ),
 ]
 
@@ -52,6 +60,7 @@ def _order_minor(minor: str) -> tuple[int, ...]:
 def facts(
     *,
     check: Check = False,
+    fail_on_old: FailOnOld = False,
     facts_dir: to.FactsDir = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -59,14 +68,16 @@ def facts(
 ) -> None:
     """Print what is known of the platforms: limits, runtimes, prices, each with source and day.
 
-    With --check every limit and runtime of Lambda is held to the model in the installed botocore,
-    and settings of Azure Functions to the one in azure-mgmt-web if that is installed. Facts that
-    were last read more than 90 days ago are listed. Ends with 1 if a fact differs or is old.
+    With --check, facts are compared with what is installed here: the models of Lambda and EC2 in
+    botocore, that of Azure in azure-mgmt-web, and the files of distributions. What nothing here
+    states is listed as not comparable, with its source, day and age. Ends with 1 if a fact differs,
+    and with 2 if a file of facts cannot be read or a fact has no source or day. Facts that were
+    last read more than 90 days ago are a warning; with --fail-on-old they end it with 1 too.
     """
     from packager.commands.facts_check import report_facts
 
     with console.progress(verbose=verbose, quiet=quiet):
-        found = report_facts(facts_dir, today=datetime.now(UTC).date(), check=check)
+        found = report_facts(facts_dir, today=datetime.now(UTC).date(), check=check or fail_on_old)
     show(found, as_json=as_json, human=console.show_facts)
-    if not found["holds"]:
+    if not found["holds"] or (fail_on_old and found["old"]):
         raise typer.Exit(1)

@@ -20,6 +20,7 @@ from packager.system.resources import FACTS
 from packager.types import (
     Architecture,
     BaseImage,
+    Device,
     Instances,
     Limits,
     Runtime,
@@ -32,12 +33,15 @@ from packager.types import (
 _ARCHITECTURES: Final = {"x86_64", "arm64"}
 OLD_DAYS: Final = 90
 """Facts that were read longer ago are said to be old."""
+_COMMON: Final = ("prices", "tools", "libraries", "modules")
+"""Files that a build for any target goes by."""
+_DEVICES: Final = {Device.CPU: "cpu", Device.CUDA: "gpu"}
 _ABOUT: Final = frozenset({"source", "unchecked", "as_of"})
 _TITLES: Final = (
     "name", "target", "targets", "architecture", "library", "distribution", "version", "pattern",
-    "major", "names",
+    "major", "suite", "names",
 )  # fmt: skip
-"""What a table of a list is of, by the first two of these that it has."""
+"""What a table of a list is of, by the first three of these that it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,14 +337,36 @@ def list_facts(folder: Path | None = None, files: Sequence[str] | None = None) -
     return tuple(found)
 
 
-def list_old(target: str, today: date, folder: Path | None = None) -> tuple[Fact, ...]:
-    """List what is known of a target and was last read more than OLD_DAYS days ago."""
-    return tuple(fact for fact in list_facts(folder, [_name_file(target)]) if fact.is_old(today))
+def list_old(
+    target: str, device: Device, today: date, folder: Path | None = None
+) -> tuple[Fact, ...]:
+    """List what a build for a target states or goes by, and was last read too long ago.
+
+    That is what is known of the target, of pins and modules, every price, and the other targets'
+    limits: an artifact's page compares all targets by both.
+    """
+    own = {f"{stem}.toml" for stem in (_name_file(target), _DEVICES[device], *_COMMON)}
+    return tuple(
+        fact
+        for fact in list_facts(folder)
+        if fact.is_old(today) and (fact.file in own or fact.name == "limits")
+    )
+
+
+def describe_old(old: Sequence[Fact], today: date) -> str:
+    """Name the oldest of some facts, and say how many there are and how to have them all."""
+    oldest = max(old, key=lambda fact: fact.count_days(today))
+    more = f" and {len(old) - 1} more were" if len(old) > 1 else " was"
+    return (
+        f"{oldest.file} {oldest.name}{more} last read more than {OLD_DAYS} days ago, the oldest "
+        f"{oldest.count_days(today)} days: what is said by it may be wrong. `packager facts "
+        "--check` lists what is old, and --facts-dir takes a file of yours in its place"
+    )
 
 
 def _describe_fact(file: str, key: str, table: Table) -> Fact:
     found = [table.values[name] for name in _TITLES if name in table.values]
-    words = [", ".join(each) if isinstance(each, list) else str(each) for each in found[:2]]
+    words = [", ".join(each) if isinstance(each, list) else str(each) for each in found[:3]]
     # `names` is a table of its own in some files
     about = "" if any(isinstance(each, dict) for each in found) else " ".join(words)
     return Fact(

@@ -322,6 +322,20 @@ class FactCheck(TypedDict):
     holds: bool
     remedy: str
     """Empty where it holds."""
+    fields: list[str]
+    """Facts that it compares, each as FILE TABLE FIELD."""
+
+
+class UncheckedFact(TypedDict):
+    """A table of facts of which no installed package states some fields, or any."""
+
+    file: str
+    name: str
+    fields: list[str]
+    source: str
+    unchecked: str
+    as_of: str
+    days: int
 
 
 class FactsReport(TypedDict):
@@ -329,12 +343,15 @@ class FactsReport(TypedDict):
 
     facts: list[FactRow]
     checks: list[FactCheck]
+    not_compared: list[UncheckedFact]
     old: list[FactRow]
+    """A warning: they may be right."""
     old_days: int
     models: list[str]
     """Models that were read, and what was not compared because one is not installed."""
     checked: bool
     holds: bool
+    """No comparison differs."""
 
 
 class DemoResult(TypedDict):

@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Console
 
 from packager.commands.console.printable import escape
-from packager.types import FactRow, FactsReport, Json
+from packager.types import FactRow, FactsReport, Json, UncheckedFact
 
 _OUT: Final = Console(highlight=False, emoji=False)
 _SHOWN: Final = 6
@@ -40,26 +40,42 @@ def _show_check(found: FactsReport) -> None:
         )
         if row["remedy"]:
             _OUT.print(f"        {escape(row['remedy'])}", soft_wrap=True)
+    for each in found["not_compared"]:
+        fields = f" {', '.join(each['fields'])}" if each["fields"] else ""
+        text = f"{each['file']} {each['name']}{fields}: {_tell_source(each)}"
+        _OUT.print(
+            f"not comparable: {escape(text)}, {_tell_days(each['days'])}",
+            style="dim",
+            soft_wrap=True,
+        )
     for fact in found["old"]:
         text = f"{fact['file']} {fact['name']}: read {fact['days']} days ago"
-        _OUT.print(f"[red]old[/]     {escape(text)} ({escape(_tell_source(fact))})", soft_wrap=True)
+        _OUT.print(
+            f"[yellow]old[/]     {escape(text)} ({escape(_tell_source(fact))})", soft_wrap=True
+        )
     if found["old"]:
         _OUT.print(
             f"Facts older than {found['old_days']} days may be wrong. Read each at its source, "
             "then set it and its day, in packager/facts or in a folder that you give with "
-            "--facts-dir.",
+            "--facts-dir. --fail-on-old ends with 1 because of them.",
             soft_wrap=True,
         )
     for line in found["models"]:
         _OUT.print(f"compared with: {escape(line)}", style="dim", soft_wrap=True)
     differing = sum(not row["holds"] for row in found["checks"])
     _OUT.print(
-        f"{len(found['facts'])} facts: {len(found['checks'])} compared, {differing} differ, "
-        f"{len(found['old'])} older than {found['old_days']} days."
+        f"{len(found['facts'])} tables of facts: {len(found['checks'])} comparisons, "
+        f"{differing} differ; {len(found['not_compared'])} tables have fields that nothing here "
+        f"states; {len(found['old'])} older than {found['old_days']} days.",
+        soft_wrap=True,
     )
 
 
-def _tell_source(row: FactRow) -> str:
+def _tell_days(days: int) -> str:
+    return f"read {days} day{'' if days == 1 else 's'} ago"
+
+
+def _tell_source(row: FactRow | UncheckedFact) -> str:
     read = f", unchecked: read at {row['unchecked']}" if row["unchecked"] else ""
     return f"{row['source']}, {row['as_of']}{read}"
 

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from itertools import product
-from pathlib import Path
 from typing import Final
 
 from packager import facts, targets
@@ -48,16 +47,12 @@ def check(request: BuildRequest) -> Target:
     return target
 
 
-def _warn_of_age(target: Target, today: date, facts_dir: Path | None) -> None:
-    """Say in one line that limits and runtimes of a target were last read long ago."""
-    old = facts.list_old(target.name, today, facts_dir)
+def _warn_of_age(request: BuildRequest, target: Target, today: date) -> None:
+    """Say in one line which facts and prices that a build goes by were last read long ago."""
+    device = request.target.device or target.machine.device
+    old = facts.list_old(target.name, device, today, request.target.facts_dir)
     if old:
-        days = max(fact.count_days(today) for fact in old)
-        _LOG.warning(
-            "%d facts about %s were last read more than %d days ago, the oldest %d days: "
-            "`packager facts --check` lists them",
-            len(old), target.name, facts.OLD_DAYS, days,
-        )  # fmt: skip
+        _LOG.warning("%s", facts.describe_old(old, today))
 
 
 def plan(
@@ -71,7 +66,7 @@ def plan(
     Python is not on this machine, ToolError where the package index does not answer.
     """
     day = today or datetime.now(UTC).date()
-    _warn_of_age(target, day, request.target.facts_dir)
+    _warn_of_age(request, target, day)
     try:
         return _plan_once(request, model, target, day)
     except PackagerError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.session import Session
 from typer.testing import CliRunner
 
 from packager import cli, facts
@@ -17,7 +18,7 @@ from packager.commands.facts_check import report_facts
 from packager.environments.machine import installation
 from packager.errors import FactsError
 from packager.system.resources import FACTS
-from packager.types import FactsReport
+from packager.types import Device, FactsReport
 
 TODAY = date(2026, 11, 30)
 RUN = CliRunner()
@@ -49,8 +50,35 @@ def test_our_facts_hold_to_the_models_that_are_installed() -> None:
         "aws_lambda.toml managed_instances concurrency",
         "aws_lambda.toml runtimes python3.14",
         "azure_functions.toml runtimes",
+        "azure_functions.toml weights",
+        "modules.toml modules names",
+        "prices.toml machines g5.xlarge gpu-container name",
     } <= names
-    assert all("botocore" in each or "azure-mgmt-web" in each for each in found["models"])
+    assert "botocore" in found["models"][0]
+    assert "azure-mgmt-web" in found["models"][1]
+
+
+def test_every_field_is_compared_or_listed_with_its_source_day_and_age() -> None:
+    found = check()
+    stated = {
+        f"{fact['file']} {fact['name']} {field}"
+        for fact in found["facts"]
+        for field in fact["values"]
+    }
+    compared = {field for each in found["checks"] for field in each["fields"]}
+    listed = {
+        f"{each['file']} {each['name']} {field}"
+        for each in found["not_compared"]
+        for field in each["fields"]
+    }
+
+    assert stated <= compared | listed
+    assert not compared & listed
+    for each in found["not_compared"]:
+        assert each["source"].startswith("https://")
+        assert each["days"] == (TODAY - date.fromisoformat(each["as_of"])).days
+    prices = {each["name"] for each in found["not_compared"] if each["file"] == "prices.toml"}
+    assert "functions aws-lambda x86_64" in prices
 
 
 @pytest.mark.parametrize(
@@ -64,6 +92,11 @@ def test_our_facts_hold_to_the_models_that_are_installed() -> None:
         ("concurrency = 1600", "concurrency = 100", "managed_instances concurrency"),
         ('name = "python3.14"', 'name = "python3.99"', "runtimes python3.99"),
         ('runtimes = ["python3.15"]', "runtimes = []", "left_out python3.15"),
+        ("request_bytes = 6291456", "request_bytes = 6291457", "limits request_bytes"),
+        ("response_bytes = 6291456", "response_bytes = 6291457", "limits response_bytes"),
+        ("tmp_most_bytes = 10737418240", "tmp_most_bytes = 1", "weights tmp_most_bytes"),
+        ("least_memory_mb = 2048", "least_memory_mb = 64", "instance_environments least_memory_mb"),
+        ('python = "3.13" ', 'python = "3.99" ', "instance_environments python"),
     ],
 )
 def test_a_fact_that_the_model_does_not_have_is_found(
@@ -95,7 +128,6 @@ def test_a_fact_is_old_after_ninety_days(tmp_path: Path) -> None:
 
     assert "excluded x" not in names(date(2026, 4, 1))
     assert "excluded x" in names(date(2026, 4, 2))
-    assert not check(tmp_path, date(2026, 4, 2))["holds"]
     assert report_facts(tmp_path, today=TODAY, check=False)["old"] == []
 
 
@@ -135,7 +167,12 @@ def test_an_older_botocore_is_said_to_be_old(
     else:
         del described[shape]
     older = type(model)(description, "lambda")
-    monkeypatch.setattr("botocore.session.Session.get_service_model", lambda *_: older)
+    real = Session.get_service_model
+
+    def read(session: Session, name: str) -> Any:
+        return older if name == "lambda" else real(session, name)
+
+    monkeypatch.setattr(Session, "get_service_model", read)
     found = check()
 
     (old,) = (each for each in found["checks"] if each["fact"] == f"aws_lambda.toml {unknown}")
@@ -192,9 +229,59 @@ def test_a_check_ends_with_one_where_a_fact_differs(tmp_path: Path) -> None:
     assert "aws_lambda.toml limits timeout_seconds" in list_differing(json.loads(told.output))
 
 
-def test_only_the_target_s_own_facts_are_told_of_in_a_build() -> None:
-    day = date(2027, 3, 15)
-    assert {fact.file for fact in facts.list_old("azure-functions", day)} == {
-        "azure_functions.toml"
-    }
-    assert facts.list_old("azure-functions", TODAY) == ()
+def test_facts_and_prices_that_a_build_goes_by_are_told_of_where_they_are_old() -> None:
+    day = date(2027, 6, 15)
+    old = facts.list_old("azure-functions", Device.CPU, day)
+
+    files = {"azure_functions.toml", "prices.toml", "tools.toml", "libraries.toml", "modules.toml"}
+    others = {"aws_lambda.toml", "aws_lambda_image.toml", "gpu_container.toml"}
+    assert {fact.file for fact in old} == files | {"cpu.toml"} | others
+    assert {fact.name for fact in old if fact.file in others} == {"limits"}
+    assert "gpu.toml" in {fact.file for fact in facts.list_old("gpu-container", Device.CUDA, day)}
+    # the one price that nobody has read since
+    (price,) = facts.list_old("azure-functions", Device.CPU, TODAY)
+    said = facts.describe_old([price], TODAY)
+    assert said.startswith(
+        "prices.toml machines g5.xlarge gpu-container was last read more than 90"
+    )
+    assert "the oldest 166 days" in said
+
+
+def test_what_is_old_is_a_warning_with_an_end_of_its_own() -> None:
+    said = RUN.invoke(cli.app, ["facts", "--check"])
+    failed = RUN.invoke(cli.app, ["facts", "--fail-on-old"])
+
+    assert (said.exit_code, failed.exit_code) == (0, 1)
+    assert said.output == failed.output
+    assert "old     prices.toml machines g5.xlarge" in said.output
+
+
+def test_a_day_to_come_differs(tmp_path: Path) -> None:
+    found = check(change_lambda(tmp_path, "as_of = 2026-11-28", "as_of = 2027-11-28"))
+
+    assert "aws_lambda.toml left_out as_of" in list_differing(found)
+
+
+@pytest.mark.parametrize("line", ["source", "as_of"])
+def test_a_fact_without_its_source_or_day_is_refused(tmp_path: Path, line: str) -> None:
+    text = (FACTS / "prices.toml").read_text(encoding="utf-8")
+    cut = "\n".join(each for each in text.splitlines() if not each.startswith(line))
+    (tmp_path / "prices.toml").write_text(cut, encoding="utf-8")
+
+    with pytest.raises(FactsError, match=rf"prices.toml .*{line} must be") as raised:
+        check(tmp_path)
+    assert raised.value.exit_code == 2
+
+
+def test_modules_and_libraries_are_held_to_what_is_installed(tmp_path: Path) -> None:
+    for name, old, new in (
+        ("modules.toml", 'boto3 = "boto3"', ""),
+        ("modules.toml", 'attrs = "attr attrs"', 'attrs = "nothing.of.it"'),
+        ("libraries.toml", "scikit_learn.libs/libgomp-*", "elsewhere/libgomp-*"),
+    ):
+        text = (FACTS / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace(old, new), encoding="utf-8")
+    differing = [each for each in check(tmp_path)["checks"] if not each["holds"]]
+
+    assert "attrs" in next(each["model"] for each in differing if "modules" in each["fact"])
+    assert any(each["fact"].startswith("libraries.toml donors") for each in differing)
