@@ -30,7 +30,8 @@ Target: TypeAlias = Annotated[
         rich_help_panel=Panel.TARGET,
         help="Where the artifact will run: aws-lambda, aws-lambda-image, azure-functions, "
         "gpu-container or auto. With auto, packager builds for each target in turn and keeps the "
-        "first whose limits the measured artifact meets.",
+        "first whose limits the measured artifact meets. If its weights fit no zip, it weighs the "
+        "ways to have them by measured start and cost.",
     ),
 ]
 DemoTarget: TypeAlias = Annotated[

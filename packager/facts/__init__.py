@@ -249,6 +249,38 @@ def weights(
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Speed at which a start has weights from where they lie; nobody measured it here."""
+
+    bytes_per_second: int
+    source: str
+    as_of: date
+
+    @property
+    def told(self) -> str:
+        return f"{self.bytes_per_second / 1e6:.0f} MB/s ({self.source}, {self.as_of})"
+
+
+def speeds(target: str, folder: Path | None = None) -> Mapping[str, Speed]:
+    """Read how fast a start of the target has weights that it does not fetch.
+
+    They are `mount` (of a file system), `read` (of an image that is loaded as it is read) and
+    `pull` (of an image that a machine has whole before it starts it).
+    """
+    root = read(_name_file(target), folder)
+    found = {
+        table.text("name"): Speed(
+            bytes_per_second=table.whole("bytes_per_second"),
+            source=table.source(),
+            as_of=table.day("as_of"),
+        )
+        for table in root.tables("speeds", optional=True)
+    }
+    root.done()
+    return found
+
+
 def tools(folder: Path | None = None) -> Mapping[str, Tool]:
     """The pinned tools by name; of one that is for one Python alone, `NAME 3.14`."""
     root = read("tools", folder)

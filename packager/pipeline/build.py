@@ -118,7 +118,7 @@ def build(
     with _planning(request, registry, take_model, pin_base) as (model, attempts, place):
         _check_end(request, model, attempts)
         report = _build_planned(attempts, place, take_proof, answer_audit)
-    return _move_paths(report, place.out, request.output.folder)
+    return move_paths(report, place.out, request.output.folder)
 
 
 def build_or_reuse(request: BuildRequest, registry: ModelRegistry) -> Provided:
@@ -604,8 +604,8 @@ def _with_history(failed: _Failed) -> VerificationError:
     return VerificationError((*error.findings, *tried), error.rejected)
 
 
-def _move_paths(report: BuildReport, out: Path, final: Path) -> BuildReport:
-    """The same report, its paths where the output folder lies now."""
+def move_paths(report: BuildReport, out: Path, final: Path) -> BuildReport:
+    """Return the same report, its paths where the output folder lies now."""
     artifact = replace(
         report.artifact,
         path=final / report.artifact.path.relative_to(out),

@@ -47,6 +47,11 @@ class Place:
         folder.mkdir()
         return folder
 
+    def take(self, folder: Path) -> None:
+        """Make a folder of this place the output."""
+        remove_tree(self.out)
+        folder.rename(self.out)
+
     def drop_output(self) -> None:
         """Make no output: what the output folder holds already stays as it is."""
         remove_tree(self.out)

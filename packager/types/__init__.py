@@ -96,6 +96,7 @@ from packager.types._results import (
     AuditRecord,
     BuildOutcome,
     CeilingRow,
+    Choice,
     DemoResult,
     DoorAnswer,
     EngineRow,
@@ -126,6 +127,7 @@ from packager.types._results import (
     VersionRow,
     VulnerabilityRecord,
     WayRow,
+    WeighedRow,
 )
 from packager.types._supply_chain import (
     OSV,
@@ -180,6 +182,7 @@ __all__ = [
     "Bundle",
     "CeilingRow",
     "Check",
+    "Choice",
     "ColdStart",
     "ColumnSpec",
     "Compiled",
@@ -286,6 +289,7 @@ __all__ = [
     "Vulnerability",
     "VulnerabilityRecord",
     "WayRow",
+    "WeighedRow",
     "Weights",
     "WeightsSupport",
     "WheelDocument",

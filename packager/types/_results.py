@@ -377,6 +377,38 @@ class Inspection(TypedDict, total=False):
     evidence: dict[str, Json]
 
 
+class WeighedRow(TypedDict):
+    """A way to run a model whose weights fit no zip, beside the others."""
+
+    name: str
+    target: str
+    weights: str
+    chosen: bool
+    measured: bool
+    """It was built; else it is judged by what was measured on another."""
+    fits: bool
+    start_cpu_ms: float
+    """With one whole CPU."""
+    weights_seconds: float | None
+    """For having the weights there, by a speed that is stated and not measured."""
+    weights_speed: str
+    start_seconds: float | None
+    """With the CPU that its memory gives, and with its weights."""
+    dollars_a_month: float | None
+    way: str
+    why: str
+
+
+class Choice(TypedDict):
+    """Result of weighing these ways."""
+
+    needed: str
+    requests_per_second: float
+    rows: int
+    rule: str
+    ways: list[WeighedRow]
+
+
 class ReportSummary(TypedDict):
     """Result of a build."""
 
@@ -390,6 +422,8 @@ class ReportSummary(TypedDict):
     summary: dict[str, Json]
     next: list[str]
     targets: NotRequired[list[TargetRow]]
+    choice: NotRequired[Choice]
+    """Where the weights' place was chosen too."""
 
 
 class BuildOutcome(TypedDict):

@@ -19,6 +19,7 @@ from packager.cli._groups import expand_groups
 from packager.commands import console
 from packager.types import (
     BuildRequest,
+    Compute,
     Engine,
     EngineOptions,
     Inspection,
@@ -28,6 +29,7 @@ from packager.types import (
     Provided,
     ReportSummary,
     TargetOptions,
+    Weights,
 )
 
 if TYPE_CHECKING:
@@ -129,7 +131,7 @@ def build(
     request = check_request(
         BuildRequest(
             model=model,
-            target=replace(target, name="aws-lambda") if automatic else target,
+            target=_leave_open(ctx, target, engine) if automatic else target,
             engine=engine,
             http=http,
             events=events,
@@ -185,6 +187,22 @@ def _is_automatic(target: str, *, dry_run: bool) -> bool:
     return target == AUTO
 
 
+def _leave_open(
+    ctx: typer.Context, target: TargetOptions, engine: EngineOptions
+) -> TargetOptions:
+    """Return the options with which the first target is tried.
+
+    The weights' place is left open too, unless --weights names one, or nothing can lie outside.
+    """
+    first = replace(target, name="aws-lambda")
+    from packager.engines import WITHOUT_WEIGHTS
+
+    is_named = any(each["option"] == "weights" for each in list_given(ctx))
+    if is_named or engine.kind is WITHOUT_WEIGHTS or target.compute is not Compute.ON_DEMAND:
+        return first
+    return replace(first, weights=Weights.AUTO)
+
+
 def _summarise_plan(request: BuildRequest) -> PlanSummary:
     from packager.commands.inspect import plan_summary
     from packager.pipeline.build import plan_build
@@ -209,7 +227,8 @@ def _build_for_any(request: BuildRequest, workload: Workload) -> ReportSummary:
     check(request)  # before the model is fetched, which tells what to build for
     decided = build_auto(request, registry(request), workload)
     provided = Provided(folder=request.output.folder)
-    return summarize_artifact(provided, request.target.facts_dir) | {
+    found: ReportSummary = summarize_artifact(provided, request.target.facts_dir) | {
         "targets": list_verdicts(decided.verdicts),
         "reasons": [f"Not taken: {why}" for why in decided.passed_over],
     }
+    return found if decided.choice is None else found | {"choice": decided.choice}

@@ -9,8 +9,10 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from packager.commands.console.printable import escape
 from packager.commands.targets.fit import format_percent
-from packager.types import TargetRow, WayRow
+from packager.commands.targets.weighing import format_start
+from packager.types import Choice, TargetRow, WayRow
 
 _UNCHECKED: Final = "?"
 _COLUMNS: Final = ("cold", "compute", "HTTP", "starting", "$/month", "$/1M ")
@@ -34,6 +36,39 @@ def print_costs(out: Console, rows: Sequence[TargetRow]) -> None:
     out.print(table)
     if ways:
         _print_notes(out, ways)
+
+
+def print_choice(out: Console, choice: Choice) -> None:
+    """Show the ways to have the weights that were weighed, and why one was chosen."""
+    table = Table(
+        title="\nWays to have the weights",
+        title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0),
+    )  # fmt: skip
+    for name in ("way", "start", "weights", "$/month", ""):
+        table.add_column(name, justify="left" if name in {"way", ""} else "right")
+    for row in choice["ways"]:
+        dollars = row["dollars_a_month"]
+        style = "[bold green]" if row["chosen"] else "[default]"
+        table.add_row(
+            f"{style}{row['name']}[/]",
+            format_start(row["start_seconds"]),
+            format_start(row["weights_seconds"]),
+            "-" if dollars is None else _format_dollars(dollars),
+            escape(row["why"]),
+        )
+    out.print(table)
+    for line in (
+        choice["needed"],
+        (
+            f"{choice['rule']} ({choice['requests_per_second']:g} requests a second of "
+            f"{choice['rows']:,} row{'s' * (choice['rows'] > 1)})."
+        ),
+        "start: CPU time, measured, and the time for the weights, by a speed that others state",
+        *dict.fromkeys(
+            f"speed: {row['weights_speed']}" for row in choice["ways"] if row["weights_speed"]
+        ),
+    ):
+        out.print(line, style="dim", soft_wrap=True)
 
 
 def _rank(row: TargetRow) -> tuple[bool, float]:

@@ -160,6 +160,8 @@ def show_report(found: ReportSummary) -> None:
     _print_ledger(found["ledger"])
     _print_largest(found)
     _print_targets(found)
+    if "choice" in found:
+        costs.print_choice(_OUT, found["choice"])
     if found.get("targets"):
         _print_bullets("Why this target", found["reasons"])
     _print_commands("Next", found["next"])

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from packaging.utils import canonicalize_name, is_normalized_name
 from packaging.version import Version
@@ -34,6 +34,7 @@ from packager.errors import (
 )
 from packager.models.registry import ModelRegistry
 from packager.pipeline.build import build
+from packager.pipeline.emit import record_choice
 from packager.pipeline.output.record import request_again
 from packager.system import cache
 from packager.system.atomic_output import MARKER
@@ -43,7 +44,9 @@ from packager.targets.images.base_images import PinnedImage, explain_unpinned
 from packager.types import (
     ArtifactCheck,
     Audit,
+    BuildReport,
     BuildRequest,
+    Choice,
     ColdStart,
     Evidence,
     ImportedModule,
@@ -77,7 +80,7 @@ def compare_rebuilt(folder: Path, registry: ModelRegistry, given: RebuildInputs)
     with make_scratch("rebuild") as scratch:
         out = scratch / "dist"
         try:
-            build(
+            built = build(
                 change_request(request, out_dir=out),
                 registry,
                 take_model=lambda model: _take_model(artifact, model),
@@ -85,6 +88,7 @@ def compare_rebuilt(folder: Path, registry: ModelRegistry, given: RebuildInputs)
                 pin_base=lambda reference: recall_base(artifact, reference),
                 answer_audit=lambda packages: _recall_audit(artifact, packages),
             )
+            _restore_choice(artifact, built)
         except (RebuildError, StorageError):
             raise
         except PackagerError as error:
@@ -95,6 +99,19 @@ def compare_rebuilt(folder: Path, registry: ModelRegistry, given: RebuildInputs)
     if len(problems) > _SHOWN:
         shown.append(f"and {len(problems) - _SHOWN:,} more files that differ from the rebuild")
     return {"name": CHECK, "passed": not problems, "problems": shown}
+
+
+def _restore_choice(artifact: DescribedArtifact, built: BuildReport) -> None:
+    """Write what the artifact's build weighed, which this one did not. Raises RebuildError."""
+    told = artifact.read(EVIDENCE).get("choice")
+    if told is None:
+        return
+    try:
+        record_choice(built, cast("Choice", told))
+    except _ODD as error:
+        raise _explain(
+            artifact, f"its evidence records no choice of a build's ({error!r})."
+        ) from error
 
 
 def make_request(artifact: DescribedArtifact, given: RebuildInputs) -> BuildRequest:

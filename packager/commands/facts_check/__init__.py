@@ -55,6 +55,7 @@ def _check_all_files(folder: Path | None) -> None:
     for name in targets.TARGETS:
         targets.load(name, folder)
         prices.read_prices(name, folder)
+        facts.speeds(name, folder)
     prices.read_fronts(folder)
     facts.tools(folder)
     facts.donors(folder)

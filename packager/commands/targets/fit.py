@@ -190,7 +190,10 @@ def _list_margins(measured: Measured, workload: Workload, target: Target) -> Ite
         snapshots = measured.can_snapshot(target)
         most = max(limits.init_seconds, _SNAPSHOT_SECONDS) if snapshots else limits.init_seconds
         fetch = measured.estimate_fetch_seconds(target)
-        if fetch and target.weights is not None:
+        if fetch and measured.reading_seconds is not None:
+            unit = "s of a whole CPU and of having the weights there (stated, not measured)"
+            yield _make_margin("start", measured.init_seconds + fetch, most, unit)
+        elif fetch and target.weights is not None:
             speed = target.weights.fetch_bytes_per_second / 1e6
             unit = f"s of a whole CPU and of fetching at {speed:.0f} MB/s (stated, not measured)"
             yield _make_margin("start", measured.init_seconds + fetch, most, unit)

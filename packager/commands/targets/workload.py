@@ -33,6 +33,8 @@ class Measured:
     """What lies outside of it, the same content once; None where that is all of the weights."""
     mounts_weights: bool = False
     """True where they are read from a mounted file system: no start fetches them."""
+    reading_seconds: float | None = None
+    """Time that a start takes to have them there; None for that of fetching, where it fetches."""
     needs_gpu: str = ""
     """Why it runs on a GPU alone; empty where a CPU will do."""
     python_minor: str = ""
@@ -52,6 +54,10 @@ class Measured:
         """Count what a target would unpack: the weights too, where none lie outside there."""
         return self.unzipped_bytes + (0 if target.weights else self.weights_bytes)
 
+    def count_whole_bytes(self) -> int:
+        """Count what would be unpacked with the weights in it."""
+        return self.unzipped_bytes + self.weights_bytes
+
     def count_outside_bytes(self) -> int:
         """Count what a start fetches where nothing is mounted."""
         return self.weights_bytes if self.outside_bytes is None else self.outside_bytes
@@ -66,6 +72,8 @@ class Measured:
 
     def estimate_fetch_seconds(self, target: Target) -> float:
         """Estimate how long a start on the target fetches weights, at the speed of its facts."""
+        if self.reading_seconds is not None:
+            return self.reading_seconds
         if target.weights is None or not target.weights.fetches or self.mounts_weights:
             return 0.0
         return self.count_outside_bytes() / target.weights.fetch_bytes_per_second

@@ -15,6 +15,7 @@ from packager.commands.artifact import read_example
 from packager.commands.artifact.report_page import PAGE, render_page
 from packager.pipeline import sizes
 from packager.pipeline.emit import _text
+from packager.pipeline.emit._choice import record_choice
 from packager.pipeline.emit._context import context
 from packager.pipeline.emit._report import evidence_json, report_json, to_json
 from packager.pipeline.emit._requests import list_requests
@@ -30,7 +31,7 @@ from packager.system import resources, templates
 from packager.system.file_tree import sha256
 from packager.types import Artifact, BuildPlan, BuildReport, VerifiedBundle
 
-__all__ = ["emit", "stack_name", "tag_value"]
+__all__ = ["emit", "record_choice", "stack_name", "tag_value"]
 
 _LOG = logging.getLogger(__name__)
 _REPLAY_SCRIPT: Final = "replay.sh"

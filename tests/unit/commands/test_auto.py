@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from packager import targets
+from packager import cli, targets
 from packager.commands.targets import selection
 from packager.commands.targets.measurements import count_rows
 from packager.commands.targets.selection import (
@@ -27,8 +28,10 @@ from packager.types import (
     BuildRequest,
     Bundle,
     Check,
+    Choice,
     Compute,
     Device,
+    FileRecord,
     Finding,
     Requirements,
     SavedExample,
@@ -43,16 +46,17 @@ def report(request: BuildRequest, **changes: Any) -> BuildReport:
     cold = fake_plan.EVIDENCE.replay.cold_start
     assert cold is not None
     evidence = fake_plan.evidence(cold_start=replace(cold, **changes.pop("cold", {})))
+    out = request.output.folder
     artifact = Artifact(
-        path=Path("f.zip"),
-        folder=Path("f"),
+        path=out / "function.zip",
+        folder=out / "function",
         sha256="0",
         size_bytes=1,
         unzipped_bytes=changes.pop("unzipped_bytes", 10_000_000),
     )
     return BuildReport(
         plan=fake_plan.plan(request=request, target=targets.load(request.target.name)),
-        bundle=Bundle(root=Path("f"), files=()),
+        bundle=changes.pop("bundle", Bundle(root=Path("f"), files=())),
         evidence=evidence,
         artifact=artifact,
         emitted=(),
@@ -60,8 +64,9 @@ def report(request: BuildRequest, **changes: Any) -> BuildReport:
 
 
 @pytest.fixture
-def tried(monkeypatch: pytest.MonkeyPatch) -> list[BuildRequest]:
+def tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[BuildRequest]:
     """Every request that is built; the model is resolved to a made-up one."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(selection, "resolve", lambda *_: fake_plan.model())
     return []
 
@@ -69,7 +74,10 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[BuildRequest]:
 def building(monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest], make: Made) -> None:
     def build(request: BuildRequest, _: Any) -> BuildReport:
         tried.append(request)
-        return make(request)
+        made = make(request)
+        made.artifact.folder.mkdir(parents=True)
+        (request.output.folder / "report.json").write_text(request.target.name)
+        return made
 
     monkeypatch.setattr(selection, "build", build)
 
@@ -205,6 +213,85 @@ def test_where_nothing_takes_it_every_reason_is_told(
     assert len(error.value.findings) == len(targets.TARGETS)
 
 
+WEIGHTS = (FileRecord(PurePosixPath("model.pkl"), "1" * 64, 300_000_000),)
+
+
+def make_large(request: BuildRequest) -> BuildReport:
+    """A function whose weights lie outside where they may, and in the image where not."""
+    outside = request.target.weights is not Weights.PACKAGE
+    bundle = Bundle(root=Path("f"), files=(), weights=WEIGHTS if outside else ())
+    size = 100_000_000 if outside else 400_000_000
+    return report(request, bundle=bundle, unzipped_bytes=size)
+
+
+def test_a_model_whose_weights_fit_no_zip_is_built_as_it_is_measured_to_be_best(
+    monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest], tmp_path: Path
+) -> None:
+    building(monkeypatch, tried, make_large)
+    recorded: list[Choice] = []
+    monkeypatch.setattr(selection, "record_choice", lambda _, choice: recorded.append(choice))
+
+    decided = run(weights=Weights.AUTO)
+
+    asked = [(request.target.name, request.target.weights) for request in tried]
+    assert asked == [("aws-lambda", Weights.AUTO), ("aws-lambda", Weights.MOUNT)]
+    assert decided.report.plan.request.target.weights is Weights.MOUNT
+    assert recorded == [decided.choice]
+    assert decided.choice["needed"] == (
+        "Unpacked it has 400.0 MB with its weights, and aws-lambda takes 262.1 MB."
+    )
+    # only what was chosen is left, under the name that was asked for
+    assert [path.name for path in tmp_path.iterdir()] == ["dist"]
+    assert (tmp_path / "dist" / "function").is_dir()
+    assert decided.report.artifact.folder == Path("dist") / "function"
+
+
+def test_what_fails_while_it_is_weighed_leaves_what_was_there(
+    monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest], tmp_path: Path
+) -> None:
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "report.json").write_text("before")
+
+    def make(request: BuildRequest) -> BuildReport:
+        if request.target.weights is Weights.MOUNT:
+            raise ToolError("uv failed")
+        return make_large(request)
+
+    building(monkeypatch, tried, make)
+
+    with pytest.raises(ToolError):
+        run(weights=Weights.AUTO)
+    assert [path.name for path in tmp_path.iterdir()] == ["dist"]
+    assert (tmp_path / "dist" / "report.json").read_text() == "before"
+
+
+def test_a_place_of_the_weights_that_was_named_is_not_weighed(
+    monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest]
+) -> None:
+    building(monkeypatch, tried, make_large)
+
+    decided = run(weights=Weights.FETCH)
+
+    assert [request.target.weights for request in tried] == [Weights.FETCH]
+    assert decided.choice is None
+
+
+def test_what_was_not_timed_is_not_weighed(
+    monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest]
+) -> None:
+    def make(request: BuildRequest) -> BuildReport:
+        made = make_large(request)
+        return replace(made, evidence=fake_plan.evidence(cold_start=None))
+
+    building(monkeypatch, tried, make)
+
+    decided = run(weights=Weights.AUTO)
+
+    assert len(tried) == 1
+    assert decided.choice is None
+    assert decided.passed_over == ("other places for the weights: nothing was timed to weigh by",)
+
+
 def test_what_is_told_is_json_and_says_what_it_costs() -> None:
     found = read_measurements(report(fake_plan.request()))
     plain = json.loads(json.dumps(list_verdicts(verdicts_of(found, Workload(rows=4)))))
@@ -243,3 +330,30 @@ def test_the_answer_that_was_timed_is_held_to_what_a_target_sends_back() -> None
 )
 def test_rows_of_an_example(body: bytes | None, rows: int) -> None:
     assert count_rows(body) == rows
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ((), Weights.AUTO),
+        (("--weights", "package"), Weights.PACKAGE),
+        (("--weights", "mount"), Weights.MOUNT),
+        (("--engine", "machine-code"), Weights.PACKAGE),
+        (("--compute", "managed-instances"), Weights.PACKAGE),
+    ],
+)
+def test_auto_leaves_the_place_of_the_weights_open_unless_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], place: Weights
+) -> None:
+    asked: list[BuildRequest] = []
+
+    def refuse(request: BuildRequest, *_: object) -> None:
+        asked.append(request)
+        raise PlanError("far enough")
+
+    monkeypatch.setattr(selection, "build_auto", refuse)
+
+    found = CliRunner().invoke(cli.app, ["build", "models:/x/1", "--target", "auto", *given])
+
+    assert isinstance(found.exception, PlanError), found.output
+    assert asked[0].target.weights is place

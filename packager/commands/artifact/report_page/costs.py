@@ -17,9 +17,11 @@ from packager.commands.artifact.report_page.sections import (
     Table,
     make_table,
 )
+from packager.commands.artifact.report_values import read_text
 from packager.commands.targets.costs import Way
 from packager.commands.targets.fit import Verdict, format_quantity, judge, load_targets
 from packager.commands.targets.measurements import measured_before
+from packager.commands.targets.weighing import format_start
 from packager.commands.targets.workload import Workload
 from packager.errors import FactsError
 from packager.types import Json
@@ -61,7 +63,12 @@ def describe_costs(documents: Documents) -> Section:
         title=_TITLE,
         lead=lead,
         charts=(*_chart_costs(compared), *_chart_margins(verdicts)),
-        tables=(*_list_costs(compared), _list_margins(verdicts), *_list_prices(verdicts)),
+        tables=(
+            *_list_choice(documents),
+            *_list_costs(compared),
+            _list_margins(verdicts),
+            *_list_prices(verdicts),
+        ),
     )
 
 
@@ -153,6 +160,28 @@ def _chart_margins(verdicts: Sequence[Verdict]) -> Iterator[Chart]:
         label=f"{told}.",
         data={"kind": "bars", "unit": "%", "rows": rows},
     )
+
+
+def _list_choice(documents: Documents) -> Iterator[Table]:
+    """Yield the ways to have weights that fit no zip, where the build weighed them."""
+    choice = documents.evidence.get("choice")
+    if not choice:
+        return
+    rows: list[Row] = [
+        [
+            read_text(way["name"]),
+            Cell(format_start(way["start_seconds"]), way["start_seconds"]),
+            Cell(format_start(way["weights_seconds"]), way["weights_seconds"]),
+            "-"
+            if way["dollars_a_month"] is None
+            else Cell(f"${way['dollars_a_month']:,.2f}", way["dollars_a_month"]),
+            read_text(way["why"]),
+            read_text(way["weights_speed"]),
+        ]
+        for way in choice["ways"]
+    ]
+    columns = ("Way", "Start", "Of it for the weights", "Dollars a month", "Why", "Speed")
+    yield make_table("Ways to have the weights", columns, rows)
 
 
 def _list_margins(verdicts: Sequence[Verdict]) -> Table:

@@ -27,13 +27,14 @@ from packager.errors import (
     StorageError,
 )
 from packager.models.registry import ModelRegistry
-from packager.pipeline.emit import emit
+from packager.pipeline.emit import emit, record_choice
 from packager.pipeline.package import package
 from packager.system.file_tree import digest, records, sha256, walk
 from packager.targets.images.base_images import PinnedImage, explain_unpinned
 from packager.types import (
     Audit,
     BuildPlan,
+    BuildReport,
     BuildRequest,
     ColdStart,
     ImportedModule,
@@ -45,6 +46,7 @@ from packager.types import (
 )
 from tests import fake_plan
 from tests.fake_plan import DIGEST
+from tests.unit.pipeline.emit.test_choice import make_choice
 
 RUN = CliRunner()
 _LATER = ColdStart(
@@ -106,7 +108,7 @@ class Builder:
         take_proof: Callable[[VerifiedBundle], VerifiedBundle] = lambda each: each,
         pin_base: Callable[[str], PinnedImage] = lambda _: PinnedImage(),
         answer_audit: Callable[[Mapping[str, str]], Audit] | None = None,
-    ) -> None:
+    ) -> BuildReport:
         self.requests.append(request)
         assert answer_audit is not None
         self.answer_audit = answer_audit
@@ -122,7 +124,7 @@ class Builder:
         out = request.output.folder
         out.mkdir()
         plan = replace(self.plan, model=model, base_digest=self.pinned.digest)
-        emit(package(verified, plan, out), verified, plan, out)
+        return emit(package(verified, plan, out), verified, plan, out)
 
 
 _OF_EACH_KIND = pytest.mark.parametrize(
@@ -227,6 +229,21 @@ def test_an_alias_that_was_moved_since_changes_nothing(artifact: Path, builder: 
 
 
 @_OF_EACH_KIND
+def test_what_was_weighed_is_taken_from_the_record(
+    target: str, tmp_path: Path, builder: Builder
+) -> None:
+    plan = _make_plan(target, seed=3)
+    verified = _prove(
+        fake_plan.tree(tmp_path / "tree", plan), fake_plan.EVIDENCE.replay.cold_start, 568.0
+    )
+    (out := tmp_path / "weighed").mkdir()
+    record_choice(emit(package(verified, plan, out), verified, plan, out), make_choice())
+
+    assert _compare(out) == []
+    (out / "README.md").write_text((out / "README.md").read_text() + "| another way | 0.1 s |\n")
+    assert "README.md" in _compare(out)[0]
+
+
 def test_other_code_is_named_by_its_file(artifact: Path, builder: Builder) -> None:
     builder.files = {"handlers/__init__.py": b"import os\n"}
 

@@ -163,7 +163,7 @@ def test_the_cache_is_kept_within_its_limit_however_a_build_ended(
     release_entry(entry)
     monkeypatch.setenv("PACKAGER_CACHE_MAX_SIZE", "1KB")
     if ended == "by auto":
-        monkeypatch.setattr(build, "_move_paths", lambda *_: None)
+        monkeypatch.setattr(build, "move_paths", lambda *_: None)
         build.build(make_request("models:/x/1", out_dir=tmp_path / "dist"), None)  # type: ignore[arg-type]
     elif ended == "reused":
         assert provide().reused
