@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -157,15 +158,23 @@ def test_the_installed_command_checks_the_machine(python: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_uv_installs_the_command_as_a_tool(wheel: Path, tmp_path: Path) -> None:
-    """As the first line of the README does, of the wheel in the place of its name."""
+@pytest.mark.parametrize("page", ["README.md", "docs/guides/quickstart.md"])
+def test_uv_installs_the_command_as_a_tool(page: str, tmp_path: Path) -> None:
+    """By the line that the page has its reader type in a checkout; the wheel's lines after it."""
+    lines = re.findall(r"(?m)^    (uv (?:tool|build) .+)$", (ROOT / page).read_text("utf-8"))
+    assert lines[0] == "uv tool install ."
+    python = interpreters.find("3.13" if interpreters.available(("3.13",)) else "3.11").path
     places = {
+        "HOME": str(tmp_path / "home"),
+        "PATH": f"{uv_command.path().parent}{os.pathsep}{os.environ['PATH']}",
+        "UV_CACHE_DIR": run(uv_command.path(), "cache", "dir").strip(),
+        "UV_PYTHON": str(python),
         "UV_TOOL_DIR": str(tmp_path / "tools"),
         "UV_TOOL_BIN_DIR": str(tmp_path / "bin"),
     }
-    python = interpreters.find("3.13" if interpreters.available(("3.13",)) else "3.11").path
-    install = (uv_command.path(), "tool", "install", "--quiet", "--python", python, wheel)
-    run(*install, env=os.environ | places)
+    for line in lines:
+        words = line.replace("wheels", str(tmp_path / "wheels"))
+        run("bash", "-ec", words, cwd=ROOT, env=os.environ | places)
 
     assert [each.name for each in (tmp_path / "bin").iterdir()] == ["packager"]
     assert run(tmp_path / "bin" / "packager", "--version", cwd=tmp_path).strip() == "0.1.0"

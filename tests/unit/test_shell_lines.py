@@ -187,7 +187,7 @@ def check_uv(command: Command) -> None:
     uv = str(uv_command.path())
     # what follows the script's name is not uv's
     assert_options(command, words[names:], _read_help(uv, *words[:names], "--help"))
-    named = [each for each in words[names:] if each.startswith("serverless-model-packager")]
+    named = [each for each in words[names:] if each.startswith((".", "serverless-model-packager"))]
     for extra in (each for one in named for each in re.findall(r"\[([\w,-]+)\]", one)):
         assert {*extra.split(",")} <= {*list_extras()}, command
 
