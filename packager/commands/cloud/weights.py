@@ -15,7 +15,14 @@ from packager import targets
 from packager.commands import artifact
 from packager.commands.artifact.description import MANIFEST, WEIGHTS, find_inside
 from packager.commands.cloud.stacks import Client, MakeClient, explain_sdk_errors, make_client
-from packager.errors import CloudError, ConfigurationError, IntegrityError, ModelFormatError
+from packager.commands.console.interruption import send_parts
+from packager.errors import (
+    ConfigurationError,
+    IntegrityError,
+    ModelFormatError,
+    PackagerError,
+    StorageError,
+)
 from packager.system.file_tree import sha256
 from packager.types import PushedFile, PushedWeights
 
@@ -47,9 +54,10 @@ def push_weights(
     """Upload what lies in the artifact's weights/ and is not at `destination`, s3://BUCKET/PREFIX.
 
     A file is read and held to its sha256 before any of it is sent. An upload that was interrupted
-    goes on with the parts that are missing. Raises ConfigurationError for an address that is none
-    or an artifact without weights outside, IntegrityError for a file that was changed, CloudError
-    where AWS refuses.
+    goes on with the parts that are missing; whatever ends one names the command that removes what
+    was sent. Raises ConfigurationError for an address that is none or an artifact without weights
+    outside, IntegrityError for a file that was changed, StorageError for one that cannot be read,
+    CloudError where AWS refuses.
     """
     bucket, prefix = read_destination(destination)
     files = list(_list_files(folder.absolute()))
@@ -161,15 +169,23 @@ def _upload(file: _File, store: Client, bucket: str, key: str) -> int:
     """Send the parts that are missing of it; the number of bytes sent."""
     where = {"Bucket": bucket, "Key": key}
     upload, there = _find_begun(file, store, where)
+    left = (
+        f"The parts of {file.of} that were sent stay in s3://{bucket}, and are billed for. Run it "
+        "again to go on with them, or remove them with `aws s3api abort-multipart-upload "
+        f"--bucket {bucket} --key {shlex.quote(key)} --upload-id {shlex.quote(upload)}`."
+    )
     try:
-        with explain_sdk_errors():
+        with send_parts(f"Interrupted. {left}"), explain_sdk_errors():
             return _send_parts(file, store, where, upload, there)
-    except CloudError as error:
-        raise CloudError(
-            f"{error}\nThe parts of {file.of} that were sent stay there, and are billed for. Run "
-            "it again to go on with them, or remove them with `aws s3api abort-multipart-upload "
-            f"--bucket {bucket} --key {shlex.quote(key)} --upload-id {shlex.quote(upload)}`."
+    except PackagerError as error:
+        raise type(error)(f"{error}\n{left}") from error
+    except OSError as error:
+        raise StorageError(
+            f"{file.path} cannot be read and sent: {error.strerror or error}.\n{left}"
         ) from error
+    except Exception as error:
+        error.add_note(left)  # a bug's own words say nothing of what is billed for
+        raise
 
 
 def _send_parts(
@@ -186,6 +202,11 @@ def _send_parts(
             digest = there.get((number, size))
             opened.seek(first)
             body = opened.read(size)
+            if len(body) < size:
+                raise IntegrityError(
+                    f"{file.path} became shorter while it was sent. It is not what was built: "
+                    "copy the artifact again, or build it again."
+                )
             # a part of somebody else's, or of a key of KMS, whose ETag is no MD5, is sent again
             md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
             if digest is None or digest.strip('"') != md5:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -19,7 +20,14 @@ from packager.cli import app
 from packager.commands.cloud import weights
 from packager.commands.cloud.weights import push_weights, read_destination
 from packager.commands.console import interruption
-from packager.errors import CloudError, ConfigurationError, IntegrityError, ModelFormatError
+from packager.errors import (
+    CloudError,
+    ConfigurationError,
+    IntegrityError,
+    ModelFormatError,
+    PackagerError,
+    StorageError,
+)
 from tests.unit.commands.artifact.test_integrity import _build
 
 WHERE = "s3://data/weights/churn"
@@ -58,6 +66,33 @@ def _key(content: bytes) -> str:
     return f"weights/churn/{hashlib.sha256(content).hexdigest()}"
 
 
+class _Failing:
+    """A client of S3 whose second part ends in `fault`."""
+
+    def __init__(self, bucket: Any, fault: BaseException) -> None:
+        self._bucket = bucket
+        self._fault = fault
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bucket, name)
+
+    def upload_part(self, **values: Any) -> Any:
+        if values["PartNumber"] == 2:
+            raise self._fault
+        return self._bucket.upload_part(**values)
+
+
+def _abort_as_said(text: str, bucket: Any) -> None:
+    """Run the command that `text` names: nothing that was begun is left."""
+    words = shlex.split(text.rpartition("`aws ")[2].rpartition("`")[0])
+    options = dict(zip(words[2::2], words[3::2], strict=True))
+    assert words[:2] == ["s3api", "abort-multipart-upload"]
+    bucket.abort_multipart_upload(
+        Bucket=options["--bucket"], Key=options["--key"], UploadId=options["--upload-id"]
+    )
+    assert not bucket.list_multipart_uploads(Bucket="data").get("Uploads")
+
+
 def test_each_file_is_sent_once(bucket: Any, artifact: Path, contents: dict[str, bytes]) -> None:
     found = push_weights(artifact, WHERE)
     assert {row["path"]: row["sent_bytes"] for row in found["files"]} == {
@@ -94,45 +129,83 @@ def test_an_interrupted_upload_goes_on(
     assert not bucket.list_multipart_uploads(Bucket="data").get("Uploads")
 
 
-def test_a_push_that_fails_says_how_to_remove_what_it_sent(bucket: Any, artifact: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "kind", "why"),
+    [
+        (
+            ClientError({"Error": {"Code": "AccessDenied"}}, "UploadPart"),
+            CloudError,
+            "AccessDenied",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), StorageError, "No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied"), StorageError, "Permission denied"),
+        (OSError(errno.EIO, "Input/output error"), StorageError, "Input/output error"),
+        (TimeoutError("timed out"), StorageError, "timed out"),
+    ],
+    ids=["refused", "full", "forbidden", "broken", "slow"],
+)
+def test_a_push_that_fails_says_how_to_remove_what_it_sent(
+    fault: Exception, kind: type[PackagerError], why: str, bucket: Any, artifact: Path
+) -> None:
     """The command that it names leaves nothing behind."""
+    with pytest.raises(kind, match=why) as caught:
+        push_weights(artifact, "s3://data/weights/(a)!", clients=lambda _: _Failing(bucket, fault))
 
-    class Refusing:
-        """A client whose second part is refused."""
+    assert "Run it again to go on" in str(caught.value)
+    _abort_as_said(str(caught.value), bucket)
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(bucket, name)
 
+def test_a_bug_says_how_to_remove_what_it_sent(bucket: Any, artifact: Path) -> None:
+    fault = MemoryError()
+    with pytest.raises(MemoryError) as caught:
+        push_weights(artifact, WHERE, clients=lambda _: _Failing(bucket, fault))
+
+    _abort_as_said(caught.value.__notes__[0], bucket)
+
+
+def test_a_file_that_becomes_shorter_is_not_put_there(
+    bucket: Any, artifact: Path, contents: dict[str, bytes]
+) -> None:
+    class Cutting(_Failing):
         def upload_part(self, **values: Any) -> Any:
-            if values["PartNumber"] == 2:
-                raise ClientError({"Error": {"Code": "AccessDenied"}}, "UploadPart")
+            os.truncate(artifact / "weights" / Path(values["Key"]).name, PART + 1)
             return bucket.upload_part(**values)
 
-    with pytest.raises(CloudError, match="AccessDenied") as caught:
-        push_weights(artifact, "s3://data/weights/(a)!", clients=lambda _: Refusing())
-    (begun,) = bucket.list_multipart_uploads(Bucket="data")["Uploads"]
-    words = shlex.split(str(caught.value).rpartition("`aws ")[2].rpartition("`")[0])
-    options = dict(zip(words[2::2], words[3::2], strict=True))
-    assert words[:2] == ["s3api", "abort-multipart-upload"]
-    assert options == {
-        "--bucket": "data", "--key": begun["Key"], "--upload-id": begun["UploadId"]
-    }  # fmt: skip
-    assert "Run it again to go on" in str(caught.value)
+    with pytest.raises(IntegrityError, match="became shorter while it was sent") as caught:
+        push_weights(artifact, WHERE, clients=lambda _: Cutting(bucket, KeyError()))
+    assert bucket.list_objects_v2(Bucket="data")["KeyCount"] == 0
+    _abort_as_said(str(caught.value), bucket)
 
 
+@pytest.mark.parametrize(("fault", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
 def test_whoever_interrupts_a_push_hears_how_to_remove_what_it_sent(
+    fault: BaseException,
+    code: int,
+    bucket: Any,
+    artifact: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interruption, "_words", [])
+    monkeypatch.setattr(weights, "make_client", lambda _: _Failing(bucket, fault))
+    done = CliRunner().invoke(app, ["push-weights", str(artifact), "s3://data/w/(a)", "--quiet"])
+
+    assert done.exit_code == code
+    assert interruption.is_changing()
+    assert interruption.describe_stopping() == "Stopping the upload."
+    _abort_as_said(interruption.describe_left(), bucket)
+
+
+def test_whoever_interrupts_a_push_between_two_files_hears_how_to_look_for_what_it_began(
     bucket: Any, artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(interruption, "_words", [])
-    monkeypatch.setattr(weights, "_send_parts", interrupt)
+    monkeypatch.setattr(weights, "_find_begun", interrupt)
     done = CliRunner().invoke(app, ["push-weights", str(artifact), "s3://data/w/(a)", "--quiet"])
 
     assert done.exit_code == 130
-    assert interruption.is_changing()
-    assert interruption.describe_stopping() == "Stopping the upload."
     left = interruption.describe_left()
     assert "`aws s3api list-multipart-uploads --bucket data --prefix 'w/(a)/'`" in left
     assert "`aws s3api abort-multipart-upload --bucket data --key KEY" in left
