@@ -117,6 +117,8 @@ class SignedArtifact(TypedDict):
     key: str
     scheme: str
     statements: list[str]
+    parameters: dict[str, str]
+    """By which the template demands this signature; empty without a rollout."""
     notes: list[str]
 
 

@@ -57,6 +57,17 @@ BuilderId = Annotated[
         show_default=False,
     ),
 ]
+SignedImage = Annotated[
+    str | None,
+    typer.Option(
+        "--image",
+        metavar="<name@sha256:digest>",
+        rich_help_panel=Panel.PROOF,
+        help="Image that was built of it and pushed, by its digest. It is compared with the "
+        "artifact as `verify --image` does, and its digest is signed too.",
+        show_default=False,
+    ),
+]
 Tag = Annotated[
     bool,
     typer.Option(
@@ -75,6 +86,7 @@ def sign(
     keyless: SignKeyless = False,
     trust_config: TrustConfig = None,
     builder_id: BuilderId = None,
+    image: SignedImage = None,
     tag: Tag = False,
     tracking_uri: opt.TrackingUri = None,
     registry_uri: opt.RegistryUri = None,
@@ -90,6 +102,9 @@ def sign(
     With --keyless nobody keeps a key: sigstore certifies who you are for this one signature, and
     its log keeps the record. The statements lie in attestations.sigstore.jsonl. The token is the CI
     job's own, or in SIGSTORE_IDENTITY_TOKEN; in a terminal your browser asks for your login.
+
+    With --image the image's digest is signed too: the check of a rollout can demand it, as Lambda
+    knows an image by its digest alone.
 
     The artifact must verify: ends with 12 where anything in it was changed. The passphrase of an
     encrypted key is read from PACKAGER_KEY_PASSPHRASE.
@@ -118,11 +133,12 @@ def sign(
                 artifact,
                 signer,
                 builder_id=builder,
+                image=image,
                 tracking_uri=tracking_uri,
                 registry_uri=registry_uri,
             )
         else:
-            made = sign_by(artifact, signer, builder_id=builder)
+            made = sign_by(artifact, signer, builder_id=builder, image=image)
     show(made, as_json=as_json, human=console.show_signed)
 
 

@@ -37,6 +37,10 @@ from packager.system.file_tree import digest, records, sha256, walk
 from packager.types import ArtifactCheck, ArtifactVerification
 
 _LOG = logging.getLogger(__name__)
+HOOK: Final = "rollout"
+"""Folder of the function that asks a new version before traffic moves."""
+SIGNED_HOOK: Final = "terraform/rollout.signed.zip"
+"""That function with what was signed of the artifact: Terraform takes it where it is there."""
 _REQUIRED: Final = (EVIDENCE, LOCK, MANIFEST, SBOM)
 YOURS: Final = frozenset({"samconfig.toml"})
 """`sam deploy --guided` writes your answers into it."""
@@ -131,6 +135,32 @@ def _check_files(artifact: DescribedArtifact) -> Iterator[str]:
             yield f"{name!r} is missing, or is not a regular file inside the artifact."
         elif name not in YOURS and (found := sha256(path)) != expected:
             yield f"{name} was changed: it has sha256 {found}, and {expected} when it was built."
+    yield from _check_hook(artifact)
+
+
+def _check_hook(artifact: DescribedArtifact) -> Iterator[str]:
+    """The function of a rollout is deployed with all of its folder, and packed for Terraform."""
+    hook = artifact.home / HOOK
+    if not hook.is_dir():
+        return
+    if odd := list(_list_odd(hook)):
+        yield from (f"{name} is a link, or no regular file." for name in odd)
+        return
+    for path in walk(hook):
+        name = f"{HOOK}/{path.as_posix()}"
+        if name not in artifact.emitted and path.name != ATTESTATIONS:
+            yield f"{name} would be deployed, and no build wrote it."
+    packed = artifact.home / SIGNED_HOOK
+    if not packed.exists() and not packed.is_symlink():
+        return
+    if find_inside(artifact.home, SIGNED_HOOK) is None:
+        yield f"{SIGNED_HOOK} is a link, or no regular file."
+        return
+    try:
+        with zipfile.ZipFile(packed) as archive:
+            yield from _compare_folder(archive, hook, SIGNED_HOOK)
+    except _DAMAGED as error:
+        yield f"{SIGNED_HOOK} cannot be read: {error}."
 
 
 def _check_function(artifact: DescribedArtifact) -> Iterator[str]:
@@ -170,23 +200,25 @@ def _check_zip(path: Path, artifact: DescribedArtifact) -> Iterator[str]:
         yield f"{path.name} cannot be read: {error}."
 
 
-def _compare_folder(archive: zipfile.ZipFile, folder: Path) -> Iterator[str]:
+def _compare_folder(
+    archive: zipfile.ZipFile, folder: Path, packed: str = "function.zip"
+) -> Iterator[str]:
     """Compare both ways. Of an entry no more is unpacked than the folder's file has."""
     entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
     if len(entries) < sum(not entry.is_dir() for entry in archive.infolist()):
-        yield "function.zip has two files of one name."
+        yield f"{packed} has two files of one name."
     unpacked = {name.as_posix() for name in walk(folder)}
     for name in sorted(unpacked - entries.keys()):
-        yield f"function/{name} is not in function.zip."
+        yield f"{folder.name}/{name} is not in {packed}."
     for name in sorted(entries.keys() - unpacked):
-        yield f"{name} is in function.zip, and not in function/."
+        yield f"{name} is in {packed}, and not in {folder.name}/."
     for name in sorted(entries.keys() & unpacked):
         entry, path = entries[name], folder / name
         now = path.stat()
         if entry.file_size != now.st_size or not _has_same_bytes(archive, entry, path):
-            yield f"function/{name} differs from function.zip."
+            yield f"{folder.name}/{name} differs from {packed}."
         elif bool(entry.external_attr >> 16 & 0o100) != bool(now.st_mode & 0o100):
-            yield f"function/{name} is executable in one, and not in the other of function.zip."
+            yield f"{folder.name}/{name} is executable in one, and not in the other of {packed}."
 
 
 def _has_same_bytes(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> bool:

@@ -359,6 +359,11 @@ def show_signed(made: SignedArtifact) -> None:
         "states": ", ".join(made["statements"]),
     }
     _pairs("", rows)
+    for name, value in made["parameters"].items():
+        _OUT.print(
+            f"To demand it of each new version: sam deploy --parameter-overrides {name}={value}",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
     _print_bullets("Notes", made["notes"])
 
 

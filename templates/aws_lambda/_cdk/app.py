@@ -1,7 +1,8 @@
 """The stack of this artifact: the resources and parameters of template.json, and its code.
 
-Context (`cdk deploy -c NAME=VALUE`): `stack_name`, and for code that Lambda reads from a bucket of
-yours instead of copying it: `code_bucket`, `code_key` and `code_version`.
+Context (`cdk deploy -c NAME=VALUE`): `stack_name`; `image` (NAME@sha256:DIGEST) for an image that
+you pushed; and for code that Lambda reads from a bucket of yours instead of copying it:
+`code_bucket`, `code_key` and `code_version`.
 """
 
 import json
@@ -51,7 +52,9 @@ def make_code(app, stack):
 
 
 def make_image(stack):
-    """Return the image, which `cdk deploy` builds and pushes."""
+    """Return the image that the context names, or the one that `cdk deploy` builds and pushes."""
+    if reference := stack.node.try_get_context("image"):
+        return aws_lambda.CfnFunction.CodeProperty(image_uri=reference)
     resources = json.loads((HERE / "template.json").read_text("utf-8"))["Resources"]
     (machine,) = resources["Function"]["Properties"]["Architectures"]
     platform = {

@@ -1,10 +1,11 @@
 """Hold a new version to what was signed of it, before it gets any traffic.
 
-`packager sign` puts the envelopes beside this file. KMS verifies each signature: the runtime has no
-library that could. What is signed must be about the code that Lambda has of the version.
+`packager sign` puts the envelopes beside this file. Each signature is verified by the public key
+that the stack names, or by KMS. What is signed must be about the code or the image that Lambda has
+of the version.
 
-Environment: SIGNED_BY (ARN of a key in KMS; empty asks for nothing), EQUIVALENCE (`bit-equal`, or
-the largest difference of two numbers), MIN_ROWS.
+Environment: SIGNED_BY (base64 of a public key, or ARN of a key in KMS; empty asks for nothing),
+EQUIVALENCE (`bit-equal`, or the largest difference of two numbers), MIN_ROWS.
 """
 
 import base64
@@ -12,9 +13,11 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+
+from public_key import PublicKey
 
 ATTESTATIONS: Final = Path(__file__).with_name("attestations.intoto.jsonl")
 _PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
@@ -22,13 +25,16 @@ _STATEMENT: Final = "https://in-toto.io/Statement/v1"
 _PROVENANCE: Final = "https://slsa.dev/provenance/v1"
 _EQUIVALENCE: Final = "urn:x-serverless-model-packager:model-equivalence:v1"
 _CODE: Final = "function.zip"
+_IMAGE: Final = "image"
+"""Names of the subject that is deployed."""
 _MOST_ENVELOPES: Final = 100
 _ALGORITHMS: Final = {
     "ECDSA_SHA_256": hashlib.sha256,
     "ECDSA_SHA_384": hashlib.sha384,
     "RSASSA_PSS_SHA_256": hashlib.sha256,
 }
-"""Those that `packager sign` signs by, in its order: a key of RSA has several."""
+"""Those of KMS that `packager sign` signs by, in its order: a key of RSA has several."""
+_KINDS: Final = {_CODE: "code", _IMAGE: "image"}
 
 
 class UnsignedError(Exception):
@@ -45,14 +51,14 @@ def check_signatures(version: str, functions: Any, keys: Any) -> dict[str, Any]:
         if equivalence:
             raise UnsignedError("RolloutEquivalence needs RolloutSignedBy: anybody can state one")
         return {}
-    told = functions.get_function_configuration(FunctionName=version)["CodeSha256"]
-    code = base64.b64decode(told).hex()
-    statements = list(_read_signed(signer, keys(signer.split(":")[3])))
-    about = [each for each in statements if _names_code(each, code)]
+    name, digest = _read_deployed(version, functions)
+    statements = list(_read_signed(_make_verifier(signer, keys)))
+    about = [each for each in statements if _names_subject(each, name, digest)]
     if not any(each["predicateType"] == _PROVENANCE for each in about):
+        signed = "`packager sign --image` states one" if name == _IMAGE else "Sign what you deploy"
         raise UnsignedError(
-            f"of {len(statements)} statements signed by {signer}, no provenance is about the code "
-            f"{code} of this version"
+            f"of {len(statements)} statements signed by {signer}, no provenance is about the "
+            f"{_KINDS[name]} {digest} of this version. {signed}"
         )
     found: dict[str, Any] = {"signed_by": signer}
     if equivalence:
@@ -61,7 +67,33 @@ def check_signatures(version: str, functions: Any, keys: Any) -> dict[str, Any]:
     return found
 
 
-def _read_signed(signer: str, keys: Any) -> Iterator[Mapping[str, Any]]:
+def _read_deployed(version: str, functions: Any) -> tuple[str, str]:
+    """(name of the subject, its sha256) of what Lambda runs as this version."""
+    told = functions.get_function_configuration(FunctionName=version)
+    if told.get("PackageType") != "Image":
+        return _CODE, base64.b64decode(told["CodeSha256"]).hex()
+    reference = functions.get_function(FunctionName=version)["Code"]["ResolvedImageUri"]
+    return _IMAGE, reference.rpartition("@sha256:")[2]
+
+
+def _make_verifier(signer: str, keys: Any) -> Callable[[bytes, bytes], bool]:
+    """Return what tells whether a message has a signature by the stack's key."""
+    if not signer.startswith("arn:"):
+        return PublicKey(signer).verify
+    client = keys(signer.split(":")[3])
+    offered = client.get_public_key(KeyId=signer)["SigningAlgorithms"]
+    algorithm = next((each for each in _ALGORITHMS if each in offered), None)
+    if algorithm is None:
+        raise UnsignedError(f"{signer} signs by no algorithm of `packager sign`: {offered}")
+
+    def verify(message: bytes, signature: bytes) -> bool:
+        digest = _ALGORITHMS[algorithm](message).digest()
+        return _ask_kms(client, signer, algorithm, digest, signature)
+
+    return verify
+
+
+def _read_signed(verify: Callable[[bytes, bytes], bool]) -> Iterator[Mapping[str, Any]]:
     """Yield the statements that this key signed. Nothing of another envelope is believed."""
     if not ATTESTATIONS.exists():
         raise UnsignedError(
@@ -70,25 +102,20 @@ def _read_signed(signer: str, keys: Any) -> Iterator[Mapping[str, Any]]:
     lines = [each for each in ATTESTATIONS.read_text(encoding="utf-8").split("\n") if each.strip()]
     if len(lines) > _MOST_ENVELOPES:
         raise UnsignedError(f"{ATTESTATIONS.name} has more than {_MOST_ENVELOPES} envelopes")
-    offered = keys.get_public_key(KeyId=signer)["SigningAlgorithms"]
-    algorithm = next((each for each in _ALGORITHMS if each in offered), None)
-    if algorithm is None:
-        raise UnsignedError(f"{signer} signs by no algorithm of `packager sign`: {offered}")
     for line in lines:
         envelope = json.loads(line)
         payload = base64.b64decode(envelope["payload"])
         kind = envelope["payloadType"].encode()
         signed = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
-        digest = _ALGORITHMS[algorithm](signed).digest()
         signatures = [base64.b64decode(each["sig"]) for each in envelope["signatures"]]
-        if not any(_verify(keys, signer, algorithm, digest, each) for each in signatures):
+        if not any(verify(signed, each) for each in signatures):
             continue
         statement = json.loads(payload)
         if envelope["payloadType"] == _PAYLOAD_TYPE and statement["_type"] == _STATEMENT:
             yield statement
 
 
-def _verify(keys: Any, signer: str, algorithm: str, digest: bytes, signature: bytes) -> bool:
+def _ask_kms(keys: Any, signer: str, algorithm: str, digest: bytes, signature: bytes) -> bool:
     try:
         told = keys.verify(
             KeyId=signer,
@@ -102,9 +129,9 @@ def _verify(keys: Any, signer: str, algorithm: str, digest: bytes, signature: by
     return told["SignatureValid"] is True
 
 
-def _names_code(statement: Mapping[str, Any], code: str) -> bool:
-    digests = [each["digest"] for each in statement["subject"] if each["name"] == _CODE]
-    return digests == [{"sha256": code}]
+def _names_subject(statement: Mapping[str, Any], name: str, digest: str) -> bool:
+    digests = [each["digest"] for each in statement["subject"] if each["name"] == name]
+    return digests == [{"sha256": digest}]
 
 
 def _find_proof(

@@ -66,6 +66,10 @@ def _check(
     monkeypatch.setattr(boto3, "client", lambda *_, **__: cloud)
     monkeypatch.setenv("NEW_VERSION", "arn:aws:lambda:us-east-1:123456789012:function:churn:7")
     monkeypatch.setenv("FUNCTION_TIMEOUT_SECONDS", "30")
+    monkeypatch.setenv("SIGNED_BY", "")
+    monkeypatch.setenv("EQUIVALENCE", "")
+    # nothing is written beside what is deployed
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     spec = importlib.util.spec_from_file_location("replay_check", folder / "replay_check.py")
     assert spec is not None
     assert spec.loader is not None

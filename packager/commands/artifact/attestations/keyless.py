@@ -123,7 +123,9 @@ def open_identity(
         return Identity(name, issuer, Verifier(trusted_root=roots))
 
 
-def sign_keyless(folder: Path, request: Keyless, *, builder_id: str) -> SignedArtifact:
+def sign_keyless(
+    folder: Path, request: Keyless, *, builder_id: str, image: str | None = None
+) -> SignedArtifact:
     """Sign an artifact that verifies by a login. What others signed of it stays.
 
     Raises IntegrityError where it is not as it was built, ConfigurationError where there is no
@@ -134,7 +136,7 @@ def sign_keyless(folder: Path, request: Keyless, *, builder_id: str) -> SignedAr
     from sigstore.dsse import Statement  # noqa: PLC0415 - an extra
     from sigstore.sign import SigningContext  # noqa: PLC0415
 
-    subject = state_artifact(folder, builder_id=builder_id)
+    subject = state_artifact(folder, builder_id=builder_id, image=image)
     earlier = read_bundles(subject.home)
     with _explain_sigstore():
         given = _find_token()

@@ -5,6 +5,7 @@ The algorithm is the key's own, always. What an envelope says of itself chooses 
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 PASSPHRASE_VARIABLE: Final = "PACKAGER_KEY_PASSPHRASE"  # noqa: S105 - a variable's name
 _MOST_KEY: Final = 64 * 1024
 _LEAST_RSA_BITS: Final = 2048
+_ED25519_PREFIX: Final = bytes.fromhex("302a300506032b6570032100")
+"""Of a SubjectPublicKeyInfo, by RFC 8410."""
 _KINDS: Final = "RSA (2048 bits or more), ECDSA (P-256, P-384, P-521) and Ed25519"
 
 
@@ -116,6 +119,14 @@ def parse_key(body: bytes) -> Key:
 
     key: Key = SSlibKey.from_crypto(_parse_public(body))
     return key
+
+
+def write_key(key: Key) -> str:
+    """The base64 of the key's DER: its PEM without the first and the last line."""
+    text = str(key.keyval["public"])
+    if key.keytype == "ed25519":  # which securesystemslib keeps as the 32 bytes in hexadecimal
+        return base64.b64encode(_ED25519_PREFIX + bytes.fromhex(text)).decode()
+    return "".join(line for line in text.splitlines() if not line.startswith("-----"))
 
 
 def _parse_public(body: bytes) -> PublicKeyTypes:

@@ -30,6 +30,8 @@ PROVENANCE: Final = "https://slsa.dev/provenance/v1"
 EQUIVALENCE: Final = "urn:x-serverless-model-packager:model-equivalence:v1"
 BUILD_TYPE: Final = "urn:x-serverless-model-packager:build:v1"
 UNNAMED_BUILDER: Final = "urn:x-serverless-model-packager:builder:unnamed"
+IMAGE: Final = "image"
+"""Name of the subject that is an image in a registry, built of the artifact's folder."""
 TREE_DIGEST: Final = "packagerTree"
 """The digest of a folder: sha256 over its sorted file records."""
 _MOST_SUBJECTS: Final = 1000
@@ -50,6 +52,8 @@ class Statement:
         if MARKER not in self.subjects:
             yield f"{self.place} is about another artifact: it does not name {MARKER}."
         for name, told in self.subjects.items():
+            if name == IMAGE and artifact.archive is None:
+                continue  # whoever signed it has compared it; --image compares another one
             if name not in own:
                 yield f"{self.place} is about another artifact: this one has no {name[:80]!r}."
             elif own[name] != told:
@@ -61,11 +65,19 @@ class Statement:
                 )
 
 
-def make_statements(artifact: DescribedArtifact, *, builder_id: str) -> list[dict[str, Json]]:
-    """Provenance, and model equivalence where it was proven. Raises as report_values does."""
+def make_statements(
+    artifact: DescribedArtifact, *, builder_id: str, image: str | None = None
+) -> list[dict[str, Json]]:
+    """Provenance, and model equivalence where it was proven. Raises as report_values does.
+
+    `image` is the sha256 of an image that was compared with the artifact: a subject more.
+    """
     made = [_state(artifact, PROVENANCE, _describe_build(artifact, builder_id))]
     if artifact.read(EVIDENCE)["evidence"]["proven"] is True:
         made.append(_state(artifact, EQUIVALENCE, _describe_proof(artifact)))
+    if image is not None:
+        more = {"name": IMAGE, "digest": {"sha256": image}}
+        made = [{**each, "subject": [*each["subject"], more]} for each in made]
     return made
 
 

@@ -21,6 +21,7 @@ def sign_and_tag(
     key: str | Keyless,
     *,
     builder_id: str,
+    image: str | None = None,
     tracking_uri: str | None = None,
     registry_uri: str | None = None,
 ) -> SignedArtifact:
@@ -34,7 +35,7 @@ def sign_and_tag(
     model = artifact.read(MARKER)["model"]
     version = _find_version(artifact, model, tracking_uri, registry_uri)
     version.check(str(model["run_id"]) if model.get("run_id") else None)
-    made = sign_by(folder, key, builder_id=builder_id)
+    made = sign_by(folder, key, builder_id=builder_id, image=image)
     version.write(_state(artifact, made))
     return {
         **made,

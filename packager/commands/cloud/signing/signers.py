@@ -11,8 +11,10 @@ from packager.commands.artifact.attestations.keyless import Identity, Keyless, s
 from packager.commands.artifact.attestations.keys import load_key, load_signer
 from packager.commands.artifact.attestations.policy import Equivalence, Policy
 from packager.commands.artifact.attestations.sign import sign_artifact
+from packager.commands.artifact.integrity import add_check, list_problems, verify_artifact
+from packager.commands.cloud.deployed_image import compare_image
 from packager.commands.cloud.signing import aws_keys, azure_keys
-from packager.errors import ConfigurationError
+from packager.errors import ConfigurationError, IntegrityError
 from packager.types import SignedArtifact
 
 if TYPE_CHECKING:
@@ -21,16 +23,21 @@ if TYPE_CHECKING:
 _OTHER_SCHEMES: Final = ("gcpkms:", "hsm:", "hv:", "gnupg:", "sigstore:", "file2:")
 
 
-def sign_by(folder: Path, key: str | Keyless, *, builder_id: str) -> SignedArtifact:
+def sign_by(
+    folder: Path, key: str | Keyless, *, builder_id: str, image: str | None = None
+) -> SignedArtifact:
     """Sign an artifact by a key file, `awskms:ID`, `azurekms://VAULT/keys/NAME`, or by a login.
 
-    Raises ConfigurationError for a key that cannot sign, CloudError where a cloud refuses, and what
-    `sign_artifact` and `sign_keyless` raise.
+    `image` is the reference of an image, by its digest, that is compared first and signed too.
+    Raises ConfigurationError for a key that cannot sign, CloudError where a cloud refuses,
+    IntegrityError for an image that is not of the artifact, and what `sign_artifact` and
+    `sign_keyless` raise.
     """
+    digest = None if image is None else _compare_image(folder, image)
     if isinstance(key, Keyless):
-        return sign_keyless(folder, key, builder_id=builder_id)
+        return sign_keyless(folder, key, builder_id=builder_id, image=digest)
     with _explain_cloud(key):
-        return sign_artifact(folder, _open_signer(key), builder_id=builder_id)
+        return sign_artifact(folder, _open_signer(key), builder_id=builder_id, image=digest)
 
 
 def open_key(key: str) -> Key:
@@ -71,6 +78,16 @@ def make_policy(
         identity=identity,
         equivalence=Equivalence.parse(equivalence, least_rows or 1) if equivalence else None,
     )
+
+
+def _compare_image(folder: Path, reference: str) -> str:
+    """The sha256 of an image that is of the artifact, which verifies. Raises IntegrityError."""
+    found = verify_artifact(folder)
+    if found["verified"]:
+        found = add_check(found, compare_image(folder, reference))
+    if not found["verified"]:
+        raise IntegrityError.of_problems(found["folder"], list_problems(found))
+    return reference.rpartition("@sha256:")[2]
 
 
 def _open_signer(key: str) -> Signer:

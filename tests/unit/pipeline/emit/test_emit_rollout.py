@@ -44,10 +44,11 @@ def _emit(
     name: str = "aws-lambda",
     samples: tuple[ReplaySample, ...] = _SAMPLES,
     spread: Spread | None = None,
+    **changes: Any,
 ) -> Path:
     target = targets.load(name)
     runtime = next(each for each in target.runtimes if each.python_minor == "3.13")
-    request = fake_plan.request(target=name, rollout=rollout)
+    request = fake_plan.request(target=name, rollout=rollout, **changes)
     plan = fake_plan.plan(request=request, target=target, runtime=runtime)
     verified = replace(fake_plan.verified(fake_plan.tree(base / "tree", plan)), samples=samples)
     if spread is not None:
@@ -232,11 +233,15 @@ class _Context:
 def _load(out: Path, monkeypatch: pytest.MonkeyPatch, cloud: _Cloud) -> ModuleType:
     """Load the emitted check as Lambda does: with its folder alone beside the runtime."""
     monkeypatch.syspath_prepend(str(out / "rollout"))
-    for name in ("answer_comparison", "recorded_requests", "signed_proof"):
+    for name in ("answer_comparison", "recorded_requests", "signed_proof", "public_key"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(boto3, "client", lambda *_, **__: cloud)
     monkeypatch.setenv("NEW_VERSION", _VERSION)
     monkeypatch.setenv("FUNCTION_TIMEOUT_SECONDS", "30")
+    monkeypatch.setenv("SIGNED_BY", "")
+    monkeypatch.setenv("EQUIVALENCE", "")
+    # nothing is written beside what is deployed
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     spec = importlib.util.spec_from_file_location(
         "replay_check", out / "rollout" / "replay_check.py"
     )

@@ -89,8 +89,7 @@ def _make_code(function: Resource, translation: Translation) -> Parts:
         return Parts(items=(Attribute("image_uri", Code("var.image_uri")), *published))
     name = PurePosixPath(str(code["S3Key"])).name
     if name != PurePosixPath(CODE).name:
-        file = Template((Code("path.module"), f"/{name}"))
-        return Parts(items=(*_name_file(file), *published))
+        return Parts(items=(*_name_file(_name_check(name)), *published))
     file = Template((Code("path.module"), f"/{CODE}"))
     path, digest = _name_file(file)
     direct = Code(f'var.code_bucket == "" ? {render_line(path.value)} : null')
@@ -116,7 +115,16 @@ def _make_code(function: Resource, translation: Translation) -> Parts:
     return Parts(items=(*items, *published), resources=(uploaded,))
 
 
-def _name_file(file: Template) -> tuple[Attribute, Attribute]:
+def _name_check(name: str) -> Code:
+    """The check as `packager sign` packs it, where it was signed."""
+    signed, plain = (
+        render_line(Template((Code("path.module"), f"/{each}")))
+        for each in (f"{PurePosixPath(name).stem}.signed.zip", name)
+    )
+    return Code(f"fileexists({signed}) ? {signed} : {plain}")
+
+
+def _name_file(file: Template | Code) -> tuple[Attribute, Attribute]:
     digest = Call("filebase64sha256", file)
     return Attribute("filename", file), Attribute("source_code_hash", digest)
 
