@@ -18,6 +18,16 @@ Client: TypeAlias = Any
 MakeClient: TypeAlias = Callable[[str], Client]
 """Makes a client of an AWS service by its name."""
 _ALIAS: Final = "AliasArn"
+_USUAL_WAY: Final = "Check your credentials, the region, and the rights that the message names."
+_LOG_IN: Final = "Log in (`aws sso login` or `aws configure`), or set AWS_PROFILE to a profile."
+_WAYS: Final = {
+    "NoRegionError": "Set AWS_REGION to the region that you deployed to.",
+    "NoCredentialsError": _LOG_IN,
+    "PartialCredentialsError": _LOG_IN,
+    "ProfileNotFound": "Set AWS_PROFILE to a profile that `aws configure list-profiles` names.",
+    "EndpointConnectionError": "Check the network, and the region that the address names.",
+}
+"""What to do about an error of the SDK's own, by its name."""
 
 
 def read_stack_name(folder: Path) -> str:
@@ -34,8 +44,20 @@ def read_stack_name(folder: Path) -> str:
 
 
 def read_outputs(stacks: Client, name: str) -> dict[str, str]:
-    """The outputs of a stack by their names; `stacks` is a client of CloudFormation."""
-    (found,) = stacks.describe_stacks(StackName=name)["Stacks"]
+    """The outputs of a stack by their names; `stacks` is a client of CloudFormation.
+
+    Raises CloudError where there is no such stack.
+    """
+    try:
+        (found,) = stacks.describe_stacks(StackName=name)["Stacks"]
+    except Exception as error:
+        if read_code(error) != "ValidationError" or "does not exist" not in str(error):
+            raise
+        region = stacks.meta.region_name
+        raise CloudError(
+            f"There is no stack {name} in {region}. Deploy the artifact first, name another stack "
+            "with --stack, or set AWS_REGION to the region that it is in."
+        ) from error
     return {each["OutputKey"]: str(each["OutputValue"]) for each in found.get("Outputs", ())}
 
 
@@ -66,6 +88,12 @@ def make_client(service: str) -> Client:
     return make(service)
 
 
+def read_code(error: Exception) -> str:
+    """The code of an error that AWS answered with; empty for another error."""
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
 @contextmanager
 def explain_sdk_errors() -> Iterator[None]:
     """CloudError for whatever the SDK raises inside the block, with its own sentence."""
@@ -78,7 +106,5 @@ def explain_sdk_errors() -> Iterator[None]:
         sdk = type(error).__module__.partition(".")[0] in {"botocore", "boto3"}
         if not sdk and not hasattr(error, "response"):
             raise
-        raise CloudError(
-            f"AWS did not do what it was asked: {error}\n"
-            "Check your credentials, the region, and the rights that the message names."
-        ) from error
+        way = _WAYS.get(type(error).__name__, _USUAL_WAY)
+        raise CloudError(f"AWS did not do what it was asked: {error}\n{way}") from error

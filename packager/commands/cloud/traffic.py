@@ -17,12 +17,14 @@ from packager.commands.cloud.stacks import (
     explain_sdk_errors,
     find_alias,
     make_client,
+    read_code,
 )
 from packager.errors import CloudError, ConfigurationError
 from packager.types import FunctionVersions, HostKind, VersionRow
 
 _WHOLE: Final = 100
 _CHANGED: Final = "PreconditionFailedException"
+_MISSING: Final = "ResourceNotFoundException"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,9 +191,17 @@ def _read_alias(folder: Path, stack: str | None, make: MakeClient) -> _Alias:
         )
     name, arn = find_alias(folder, stack, make)
     *_, function, alias = arn.split(":")
-    return _make_alias(
-        name, function, make("lambda").get_alias(FunctionName=function, Name=alias), alias
-    )
+    try:
+        told = make("lambda").get_alias(FunctionName=function, Name=alias)
+    except Exception as error:
+        if read_code(error) != _MISSING:
+            raise
+        raise CloudError(
+            f"The stack {name} says that its callers use the alias {alias} of {function}, and "
+            f"Lambda has none: {error}. Somebody deleted it outside of the stack. Nothing was "
+            "changed: delete the stack, and deploy the artifact again."
+        ) from error
+    return _make_alias(name, function, told, alias)
 
 
 def _make_alias(stack: str, function: str, told: Mapping[str, object], name: str) -> _Alias:
@@ -240,8 +250,7 @@ def _update_alias(
             **({"RevisionId": alias.revision} if alias.revision else {}),
         )
     except Exception as error:
-        response = getattr(error, "response", None) or {}
-        if response.get("Error", {}).get("Code") != _CHANGED:
+        if read_code(error) != _CHANGED:
             raise
         raise CloudError(
             f"The alias {alias.name} was changed by somebody else in the meantime. Nothing was "

@@ -14,7 +14,13 @@ from typing import Final
 from packager import targets
 from packager.commands import artifact
 from packager.commands.artifact.description import MANIFEST, WEIGHTS, find_inside
-from packager.commands.cloud.stacks import Client, MakeClient, explain_sdk_errors, make_client
+from packager.commands.cloud.stacks import (
+    Client,
+    MakeClient,
+    explain_sdk_errors,
+    make_client,
+    read_code,
+)
 from packager.commands.console.interruption import send_parts
 from packager.errors import (
     ConfigurationError,
@@ -157,8 +163,7 @@ def _is_there(file: _File, store: Client, bucket: str, key: str) -> bool:
     try:
         found = store.head_object(Bucket=bucket, Key=key)
     except Exception as error:
-        response = getattr(error, "response", None) or {}
-        if str(response.get("Error", {}).get("Code")) not in _ABSENT:
+        if read_code(error) not in _ABSENT:
             raise
         return False
     told = (found.get("Metadata") or {}).get(_DIGEST)

@@ -1,8 +1,9 @@
 """CodeDeploy in moto: an alias moves by its deployment preference, or goes back where it was.
 
-The service itself cannot be had here, so this is a stand-in for it: its states, its hook and the
-weights of the alias. A step that takes five minutes in the cloud takes CODEDEPLOY_STEP_SECONDS.
-Each deployment is a line of JSON in the file that CODEDEPLOY_LOG names.
+The service itself cannot be had here, so this is a stand-in for it: its states, its hook, its steps
+and the weights of the alias. A minute of the cloud takes CODEDEPLOY_MINUTE_SECONDS. The alarm that
+ends a deployment is an error of the new version, as the template's own. Each deployment is a line
+of JSON in the file that CODEDEPLOY_LOG names.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,10 +25,31 @@ from moto.cloudformation.exceptions import ValidationError
 from moto.codedeploy import responses
 from moto.core.responses import ActionResult
 
-_CANARY: Final = 0.1
-"""Share of a new version until its step is over."""
+_PREFIX: Final = "CodeDeployDefault.Lambda"
+_CANARY: Final = re.compile(r"Canary(\d+)Percent(\d+)Minutes")
+_LINEAR: Final = re.compile(r"Linear(\d+)PercentEvery(\d+)Minutes?")
+_AT_ONCE: Final = "AllAtOnce"
+_WHOLE: Final = 100
 _LOOKS: Final = 10
 """At the alarms, in one step."""
+
+
+def list_steps(configuration: str) -> Iterator[tuple[int, int]]:
+    """Yield each share of the new version in percent, and the minutes that it stays so.
+
+    https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html
+
+    Raises ValueError for a configuration that CodeDeploy does not have.
+    """
+    name = configuration.removeprefix(_PREFIX)
+    if found := _CANARY.fullmatch(name):
+        yield int(found[1]), int(found[2])
+    elif found := _LINEAR.fullmatch(name):
+        for share in range(int(found[1]), _WHOLE, int(found[1])):
+            yield share, int(found[2])
+    elif name != _AT_ONCE:
+        raise ValueError(f"CodeDeploy has no configuration {configuration}")
+    yield _WHOLE, 0
 
 
 class CodeDeploy:
@@ -34,8 +57,9 @@ class CodeDeploy:
 
     def __init__(self, invoke: Callable[[Any, Any], tuple[str, bool, str]]) -> None:
         self._invoke = invoke
-        self._step_seconds = float(os.environ.get("CODEDEPLOY_STEP_SECONDS", "3"))
+        self._minute_seconds = float(os.environ.get("CODEDEPLOY_MINUTE_SECONDS", "0.6"))
         self._log = os.environ.get("CODEDEPLOY_LOG")
+        self._configurations: dict[str, str] = {}
         self._verdicts: dict[str, str] = {}
         self._failures: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
@@ -65,6 +89,14 @@ class CodeDeploy:
 
         lambda_models.LambdaStorage.get_function_by_name_with_qualifier = find_by_weight
 
+    def configure(self, application: str, configuration: str) -> None:
+        """Have an application's one group move traffic that way. Raises ValidationError."""
+        try:
+            list(list_steps(configuration))
+        except ValueError as error:
+            raise ValidationError(message=str(error)) from error
+        self._configurations[application] = configuration
+
     def count_failure(self, function: Any) -> None:
         with self._lock:
             self._failures[function.function_name, str(function.version)] += 1
@@ -77,7 +109,14 @@ class CodeDeploy:
         name, function = properties["Name"], properties["FunctionName"]
         old = str(backend.get_alias(name, function).function_version)
         new = str(properties["FunctionVersion"])
-        told: dict[str, Any] = {"from": old, "to": new, "states": ["Created"]}
+        configuration = self._configurations[policy["ApplicationName"]]
+        told: dict[str, Any] = {
+            "from": old,
+            "to": new,
+            "by": configuration.removeprefix(_PREFIX),
+            "states": ["Created"],
+            "shares": [],
+        }
 
         def weigh(version: str, weights: Mapping[str, float]) -> None:
             routing: Any = {"AdditionalVersionWeights": weights} if weights else {}
@@ -88,9 +127,11 @@ class CodeDeploy:
                 told["states"].append("BeforeAllowTraffic")
                 self._ask_hook(backend.get_function(hook), told)
             told["states"].append("AllowTraffic")
-            weigh(old, {new: _CANARY})
-            self._watch(backend.get_function(function).function_name, new)
-            weigh(new, {})
+            for share, minutes in list_steps(configuration):
+                whole = share == _WHOLE
+                weigh(new if whole else old, {} if whole else {new: share / _WHOLE})
+                told["shares"].append(share)
+                self._watch(backend.get_function(function).function_name, new, minutes)
             told["states"].append("Succeeded")
         except ValidationError:
             weigh(old, {})
@@ -107,9 +148,9 @@ class CodeDeploy:
         if self._verdicts.pop(execution, "Failed") != "Succeeded":
             raise ValidationError(message="The hook BeforeAllowTraffic failed: the alias stays.")
 
-    def _watch(self, function: str, version: str) -> None:
-        for _ in range(_LOOKS):
-            time.sleep(self._step_seconds / _LOOKS)
+    def _watch(self, function: str, version: str, minutes: int) -> None:
+        for _ in range(_LOOKS if minutes else 0):
+            time.sleep(minutes * self._minute_seconds / _LOOKS)
             if self._failures[function, version]:
                 raise ValidationError(message=f"Version {version} failed: the alias goes back.")
 

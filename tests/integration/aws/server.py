@@ -34,6 +34,7 @@ from tests.integration.aws.code_deploy import CodeDeploy
 
 _Attributes = dict[str, str]
 _ALIAS: Final = "AWS::Lambda::Alias"
+_GROUP: Final = "AWS::CodeDeploy::DeploymentGroup"
 _Made = tuple[str, _Attributes]
 _Maker = Callable[[str, dict[str, Any], str, str], _Made]
 
@@ -44,7 +45,6 @@ _RECORDED_ONLY: Final = (
     "AWS::ApiGatewayV2::Stage",
     "AWS::CloudWatch::Alarm",
     "AWS::CodeDeploy::Application",
-    "AWS::CodeDeploy::DeploymentGroup",
 )
 
 
@@ -109,6 +109,19 @@ def _move_alias(resource: dict[str, Any], account: str, region: str) -> None:
     backend.update_alias(name, function, version, properties.get("Description", ""), {})
 
 
+def _group(name: str, properties: dict[str, Any], _: str, __: str) -> _Made:
+    _SHIFTING[0].configure(properties["ApplicationName"], properties["DeploymentConfigName"])
+    return name, {}
+
+
+def _change_group(resource: dict[str, Any], account: str, region: str) -> None:
+    _group("", resource["Properties"], account, region)
+
+
+_CHANGED: Final = {_ALIAS: _move_alias, _GROUP: _change_group}
+"""What an update of a resource does, by its type."""
+
+
 def _url(_: str, properties: dict[str, Any], account: str, region: str) -> _Made:
     target = properties["TargetFunctionArn"]
     backend = lambda_models.lambda_backends[account][region]
@@ -168,8 +181,8 @@ def _model(kind: str, make: _Maker) -> type[CloudFormationModel]:
             region_name: str,
             **_: Any,
         ) -> Any:
-            if kind == _ALIAS:
-                _move_alias(cloudformation_json, account_id, region_name)
+            if kind in _CHANGED:
+                _CHANGED[kind](cloudformation_json, account_id, region_name)
             return original_resource
 
         @classmethod
@@ -239,7 +252,7 @@ def main(port: str) -> None:
     """Serve on the loopback interface until told to stop."""
     stacks.as_the_cloud_does()
     _let_rules_invoke()
-    added = [_model(_ALIAS, _alias), _model("AWS::Lambda::Url", _url)]
+    added = [_model(_ALIAS, _alias), _model("AWS::Lambda::Url", _url), _model(_GROUP, _group)]
     added += [_model(name, _recorded) for name in _RECORDED_ONLY]
     for cached in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         cached.cache_clear()

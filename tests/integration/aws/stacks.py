@@ -10,7 +10,8 @@ from moto.cloudformation import models, parsing
 
 from tests import sam
 
-_FUNCTION: Final = "AWS::Lambda::Function"
+_ORDER: Final = {"AWS::Lambda::Function": 0, "AWS::Lambda::Alias": 2}
+"""A version is of the function as it is then, and an alias moves by its group as it is then."""
 
 
 def as_the_cloud_does() -> None:
@@ -77,7 +78,7 @@ def _update_in_order() -> None:
         self.load_parameters()
         self.load_conditions()
         self._resource_json_map = after
-        for name in sorted(changes["Modify"], key=lambda n: after[n]["Type"] != _FUNCTION):
+        for name in sorted(changes["Modify"], key=lambda n: _ORDER.get(after[n]["Type"], 1)):
             changed = parsing.parse_and_update_resource(
                 name, after[name], self, self._account_id, self._region_name
             )

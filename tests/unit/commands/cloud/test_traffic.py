@@ -205,6 +205,56 @@ def test_a_stack_that_is_being_deployed_is_left_alone(
     assert deployed.revision == "1"
 
 
+@pytest.mark.parametrize("command", [("rollback",), ("traffic", "2=10"), ("versions",)])
+def test_a_stack_that_is_not_there_is_told_with_its_region(
+    artifact: Path, command: tuple[str, ...]
+) -> None:
+    name, *words = command
+
+    done = CliRunner().invoke(app, [name, str(artifact), *words, "--stack", "other"])
+
+    assert isinstance(done.exception, CloudError)
+    assert str(done.exception).startswith("There is no stack other in us-east-1. Deploy")
+
+
+@pytest.mark.parametrize("missing", ["alias", "function"])
+def test_an_alias_that_somebody_deleted_is_told(
+    artifact: Path, deployed: _Weights, missing: str
+) -> None:
+    deployed.delete_alias(FunctionName="churn", Name="live")
+    if missing == "function":
+        deployed.delete_function(FunctionName="churn")
+
+    with pytest.raises(CloudError, match="use the alias live of churn, and Lambda has none"):
+        traffic.roll_back(artifact, to="2", stack=_STACK)
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"AWS_DEFAULT_REGION": None}, r"specify a region\.\nSet AWS_REGION"),
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, r"credentials\nLog in"),
+        ({"AWS_SECRET_ACCESS_KEY": None}, r"Partial credentials .*\nLog in"),
+        ({"AWS_PROFILE": "nobody"}, r"profile \(nobody\) .*\nSet AWS_PROFILE"),
+    ],
+)
+def test_whoever_is_not_logged_in_hears_how(
+    artifact: Path,
+    variables: dict[str, str | None],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name, value in variables.items():
+        monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+    with pytest.raises(CloudError, match=words):
+        traffic.roll_back(artifact, to="2", stack=_STACK)
+
+
 @pytest.mark.parametrize(
     "word", ["7", "7=", "=10", "x=10", "7=ten", "7=-1", "7=101", "7=nan", "\u0667=1"]
 )
