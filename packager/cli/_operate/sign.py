@@ -111,7 +111,6 @@ def sign(
 
     With --tag the model version that it was built from is tagged too, through an MLflow server.
     """
-    from packager.commands.artifact.attestations.statements import UNNAMED_BUILDER
     from packager.commands.cloud.signing.attested_versions import sign_and_tag
     from packager.commands.cloud.signing.signers import sign_by
 
@@ -120,14 +119,9 @@ def sign(
             "it has no effect without --tag: add --tag, or leave it out",
             param_hint="--tracking-uri" if tracking_uri else "--registry-uri",
         )
-    if builder_id is not None and not _is_uri(builder_id):
-        raise typer.BadParameter(
-            f"{builder_id!r} is no URI: give one such as https://ci.example.org/builds.",
-            param_hint="--builder-id",
-        )
+    builder = _name_builder(builder_id)
     signer = _choose_signer(key, trust_config, keyless=keyless)
     with console.progress(verbose=verbose, quiet=quiet):
-        builder = builder_id or UNNAMED_BUILDER
         if tag:
             made = sign_and_tag(
                 artifact,
@@ -166,5 +160,13 @@ def _choose_signer(key: str | None, trust_config: Path | None, *, keyless: bool)
     return key
 
 
-def _is_uri(text: str) -> bool:
-    return re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+", text) is not None
+def _name_builder(uri: str | None) -> str:
+    """Raises BadParameter for what is no URI."""
+    from packager.commands.artifact.attestations.statements import UNNAMED_BUILDER
+
+    if uri is not None and not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+", uri):
+        raise typer.BadParameter(
+            f"{uri!r} is no URI: give one such as https://ci.example.org/builds.",
+            param_hint="--builder-id",
+        )
+    return uri or UNNAMED_BUILDER
