@@ -9,7 +9,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 UV_VERSION := 0.13.9
 
-.PHONY: help setup demo demo-rollout demo-azure test test-slow test-rare test-all mutation zoo lint types check bench docs reference charts clean
+.PHONY: help setup demo demo-rollout demo-azure test test-cost test-slow test-rare test-all mutation zoo lint types check bench docs reference charts clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,8 +34,11 @@ demo-azure: setup ## registry to an Azure function app that answers, in ./demo-a
 test: setup ## the fast tests
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
 
+test-cost: setup ## the fast tests, and the processor time of each file
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow" -p tools.cpu_time
+
 test-slow: setup ## the tests that build, boot and deploy something real
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "slow and not rare"
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "(slow or hypothesis) and not rare"
 
 test-rare: setup ## those that CI has no time for
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m rare

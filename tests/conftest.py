@@ -13,12 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-# how long an example takes, or is drawn, is the machine's affair: the first text is drawn of a
-# table of all characters, and to make that takes more than a second where others use the machine
-settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("steady")
+from tests import examples
 
 # images of Python ask for no bytecode; then each of the interpreters that tests start compiles all
 # that it imports anew, and these spend more time in that than in what they are asked
@@ -62,6 +58,10 @@ LONGEST = (
 
 
 _ALL_SLOW = re.compile(r"^pytestmark = (pytest\.mark\.slow$|\[pytest\.mark\.slow,)", re.MULTILINE)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    examples.choose_number(fast=config.option.markexpr == "not slow")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

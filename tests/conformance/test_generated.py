@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests import examples
 from tests.conformance.cases import Case
 from tests.conformance.compare import disagreements
 from tests.conformance.generated import cases
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @given(cases())
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples.count(150), deadline=None, derandomize=True)
 def test_any_request_is_answered_as_mlflow_answers_it(case: Case) -> None:
     assert disagreements([case], VERSION) == []
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.scoring import fast_json, fast_tables
+from tests import examples
 from tests.conformance.asking import ours
 from tests.conformance.cases import ALL, CSV, Case, column
 from tests.property.test_scoring_properties import cases
@@ -65,7 +66,7 @@ def tables(draw: st.DrawFn) -> Case:
 
 @pytest.mark.parametrize("missing", [[], ["number_parser"], ["number_parser", "msgspec"]])
 @given(case=tables())
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=examples.count(25), deadline=None, derandomize=True)
 def test_tables_of_numbers_are_read_the_same_both_ways(missing: list[str], case: Case) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for name in missing:
@@ -75,7 +76,7 @@ def test_tables_of_numbers_are_read_the_same_both_ways(missing: list[str], case:
 
 
 @given(cases())
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=examples.count(40), deadline=None, derandomize=True)
 def test_any_body_is_read_the_same_both_ways(case: Case) -> None:
     assert_both_ways_agree(case)
 
@@ -203,7 +204,7 @@ CELLS = st.one_of(
     st.sampled_from(["\n", "\r\n", "\n\n", "\n \n", "\r"]),
     st.sampled_from(["double", "float"]),
 )
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=examples.count(120), deadline=None, derandomize=True)
 def test_csv_is_read_the_same_the_short_way(
     rows: list[list[str]], header: str, end: str, kind: str
 ) -> None:
@@ -230,7 +231,7 @@ FLOATS = st.one_of(
 
 
 @given(st.lists(FLOATS), st.sampled_from(["f8", "f4", "f2", "i8", "u2"]))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=examples.count(300), deadline=None, derandomize=True)
 def test_numbers_are_written_as_json_writes_them(values: list[float], dtype: str) -> None:
     with np.errstate(all="ignore"):
         flat = np.array(values).astype(dtype)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packager.system import elf
-from tests import tiny_elf
+from tests import examples, tiny_elf
 
 WHOLE = tiny_elf.library(
     needed=("liba.so", "libc.so.6"),
@@ -19,7 +19,7 @@ WHOLE = tiny_elf.library(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples.count(300), deadline=None)
 @given(
     length=st.integers(0, len(WHOLE)),
     changes=st.dictionaries(st.integers(0, len(WHOLE) - 1), st.integers(0, 255), max_size=6),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packager.probes import probes
-from tests import fake_plan
+from tests import examples, fake_plan
 
 KINDS = ["boolean", "integer", "long", "float", "double", "string", "binary", "datetime"]
 COLUMNS = st.lists(
@@ -25,7 +25,7 @@ TENSORS = st.tuples(
 ).map(lambda pair: [{"type": "tensor", "tensor-spec": {"dtype": pair[0], "shape": [-1, *pair[1]]}}])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples.count(60), deadline=None)
 @given(inputs=st.one_of(COLUMNS, TENSORS), rows=st.integers(0, 400), seed=st.integers(0, 9))
 def test_enough_rows_small_bodies_and_the_same_again(
     inputs: list[dict[str, Any]], rows: int, seed: int

@@ -22,7 +22,7 @@ from packager.models.model_documents import read_yaml
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.resolve import resolve
 from packager.types import make_request
-from tests import models
+from tests import examples, models
 
 WRONG: tuple[Any, ...] = (
     *(None, 5, -1, 1.5, True, "", "x", "../x", "/etc/passwd", "a\0b", "x" * 5_000),
@@ -135,7 +135,7 @@ def test_any_field_of_a_signature_may_be_of_any_type(
 
 
 @settings(
-    max_examples=150,
+    max_examples=examples.count(150),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from handlers.scoring.delimited import number_of, parse_csv
 from handlers.scoring.schema.signature import DATA_TYPES, read_schema
+from tests import examples
 from tests.conformance.asking import ours
 from tests.conformance.cases import Case, column
 from tests.conformance.generated import KINDS, SCALARS
@@ -50,7 +51,7 @@ class Keeping:
 
 
 @given(cases())
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples.count(150), deadline=None, derandomize=True)
 def test_arrays_hold_what_the_dataframe_holds(case: Case) -> None:
     if any(spec["type"] == "datetime" for spec in (case.signature or {})["inputs"]):
         return  # without pandas, only ISO 8601 is read
@@ -74,7 +75,7 @@ NUMBERS = st.one_of(
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=20))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples.count(200), deadline=None, derandomize=True)
 def test_numbers_in_csv_are_read_to_the_last_bit_as_pandas_reads_them(texts: list[str]) -> None:
     body = "x\n" + "\n".join(texts) + "\n"
     expected = pd.read_csv(io.StringIO(body), dtype={"x": np.float64})["x"]
@@ -133,7 +134,7 @@ def test_a_column_behind_labels_is_of_the_type_that_pandas_takes_it_for(kind: st
     st.lists(st.sampled_from([k for k in KINDS if k != "datetime"]), min_size=2, max_size=3),
     st.lists(st.lists(CSV_CELLS, min_size=3, max_size=3), max_size=4),
 )
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples.count(200), deadline=None, derandomize=True)
 def test_csv_is_read_as_pandas_reads_it(kinds: list[str], rows: list[list[str]]) -> None:
     names = list("abc")[: len(kinds)]
     schema = read_schema([column(k, n) for k, n in zip(kinds, names, strict=True)])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from packager.pipeline.slim.storing import archive, compressed_store, index
 from packager.system import file_tree
 from packager.types import Bundle
-from tests import tiny_elf
+from tests import examples, tiny_elf
 from tests.unit.pipeline.slim.storing.test_store import ask, plan, read_boot, trace
 
 NAMES: Final = ("a", "b", "c", "_d")
@@ -92,7 +92,7 @@ def looked(root: Path, order: list[str]) -> object:
     return json.loads(ask(root, code).stdout)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples.count(6), deadline=None)
 @given(files=trees(), seed=st.integers(0, 99))
 def test_it_imports_as_from_plain_files(files: Mapping[str, bytes], seed: int) -> None:
     order = modules(files)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from packager.system import zip_file
 from packager.system.zip_file import write_zip
+from tests import examples
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0\n"), min_size=1, max_size=12)
 CONTENTS = st.one_of(
@@ -43,7 +44,7 @@ def made(root: Path, files: dict[tuple[str, str], tuple[bytes, bool]]) -> dict[s
 
 
 @given(files=FILES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples.count(60), deadline=None)
 def test_what_is_packed_is_what_is_read(files: dict[Any, Any]) -> None:
     with tempfile.TemporaryDirectory() as work:
         root, out = Path(work, "tree"), Path(work, "out.zip")

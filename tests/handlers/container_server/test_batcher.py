@@ -22,6 +22,7 @@ from handlers.container_server.batcher import (
     Line,
 )
 from handlers.http.asgi import run_in_thread
+from tests import examples
 
 
 @dataclass
@@ -282,7 +283,7 @@ def test_a_device_that_breaks_is_told_to_every_caller_and_goes_on() -> None:
     assert run(device, ask) == 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples.count(60), deadline=None)
 @given(
     jobs=st.lists(st.tuples(st.integers(1, 9), st.sampled_from("abc") | st.none()), max_size=30),
     batch_rows=st.integers(1, 12),

@@ -21,6 +21,7 @@ from handlers.container_server.service import Service, State
 from handlers.http.asgi import run_in_thread
 from handlers.scoring.errors import ScoringError
 from handlers.values import zip_equal
+from tests import examples
 from tests.handlers import serving
 from tests.handlers.scorers import Recording, scorer
 
@@ -204,7 +205,7 @@ def test_a_full_queue_is_429_and_a_deadline_504(
 
 
 @settings(
-    max_examples=25,
+    max_examples=examples.count(25),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -19,7 +19,7 @@ from packager.pipeline.package import package
 from packager.system import zip_file
 from packager.system.file_tree import sha256, walk
 from packager.types import Artifact, Bundle, Limits, VerifiedBundle
-from tests import fake_plan
+from tests import examples, fake_plan
 
 _NAMES = st.text("aZ0_-. é日", min_size=1, max_size=6).filter(lambda n: n.strip(".") != "")
 
@@ -54,7 +54,7 @@ def _pack(root: Path, out: Path) -> Artifact:
     return package(fake_plan.verified(root), fake_plan.plan(), out)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples.count(40), deadline=None)
 @given(tree=_TREES)
 def test_same_tree_on_two_paths_gives_the_same_bytes(
     tree: dict[tuple[str, ...], tuple[bytes, bool]],

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from packager.system import elf
 from packager.system.elf.compact import NotCompactableError, compact_library
 from packager.workers import load_libraries
-from tests import tiny_elf
+from tests import examples, tiny_elf
 
 PAGE = 0x1000
 NUMPY = Path(np.__file__).parent
@@ -143,7 +143,7 @@ def test_what_is_no_library_is_left_alone(data: bytes) -> None:
         compact_library(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples.count(300), deadline=None)
 @given(st.data())
 def test_a_damaged_library_is_refused_or_still_maps_whole(data: st.DataObject) -> None:
     whole = bytearray(with_section(b".nv_fatbin", pages=2))

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packager.models.pickles.arrow_text import decode_text
+from tests import examples
 
 pa: Any = pytest.importorskip("pyarrow")
 TEXTS = st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=9), max_size=40)
@@ -21,13 +22,13 @@ def _decode(array: Any) -> list[str | None]:
     return decode_text(str(array.type), len(array), array.offset, buffers)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples.count(40))
 @given(TEXTS, TYPES)
 def test_every_array_is_read_as_pyarrow_reads_it(texts: list[str | None], kind: str) -> None:
     assert _decode(pa.array(texts, type=pa.type_for_alias(kind))) == texts
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples.count(40))
 @given(TEXTS, TYPES, st.integers(0, 45), st.integers(0, 45))
 def test_a_slice_begins_at_its_offset(
     texts: list[str | None], kind: str, start: int, length: int
@@ -71,7 +72,7 @@ def test_what_a_crafted_array_says_of_itself_is_not_believed(
         decode_text("string", length, offset, buffers)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples.count(50))
 @given(
     st.sampled_from(["string", "large_string", "string_view", "binary"]),
     st.integers(-2, 20) | st.integers(),

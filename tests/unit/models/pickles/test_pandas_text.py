@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packager.models.pickles.pandas_text import rewrite_text
+from tests import examples
 
 pa: Any = pytest.importorskip("pyarrow")
 joblib: Any = pytest.importorskip("joblib")
@@ -93,7 +94,7 @@ def _frame() -> Any:
 
 @pytest.mark.parametrize("dump", DUMPS, ids=NAMES)
 @given(texts=TEXTS, dtype=st.sampled_from([NAN, NA]))
-@settings(max_examples=10)
+@settings(max_examples=examples.count(10))
 def test_every_array_is_the_same_texts(
     dump: Callable[[object], bytes], texts: list[str | None], dtype: Any
 ) -> None:
@@ -107,7 +108,7 @@ def test_every_array_is_the_same_texts(
 
 
 @given(TEXTS, st.integers(0, 9), st.integers(1, 3))
-@settings(max_examples=10)
+@settings(max_examples=examples.count(10))
 def test_slices_and_chunks(texts: list[str | None], start: int, step: int) -> None:
     chunks = pa.chunked_array(
         [pa.array(texts, pa.large_string()), pa.array(texts, pa.large_string()).slice(start)],
@@ -264,7 +265,7 @@ def test_a_damaged_array_is_refused(parts: dict[str, Any]) -> None:
 
 
 @given(st.integers(0, 4000), st.binary(min_size=1, max_size=3))
-@settings(max_examples=40)
+@settings(max_examples=examples.count(40))
 def test_a_pickle_with_any_bytes_changed_is_rewritten_or_refused(at: int, put: bytes) -> None:
     data = bytearray(pickle.dumps(_frame()))
     at %= len(data)

@@ -25,7 +25,7 @@ from packager.pipeline.emit import _render_templates
 from packager.pipeline.emit._context import context
 from packager.pipeline.emit._sizing import size
 from packager.types import Artifact, FileRecord
-from tests import fake_plan, sam
+from tests import examples, fake_plan, sam
 
 NAMES = (
     "Kündigung (Q3) v2",
@@ -142,7 +142,7 @@ def written(name: str, service: str) -> dict[str, str]:
     return {key: record[key] for key in names}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples.count(40), deadline=None)
 @given(
     name=st.sampled_from(NAMES) | st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 )

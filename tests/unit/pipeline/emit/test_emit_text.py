@@ -18,7 +18,7 @@ from packager.pipeline.emit._context import context
 from packager.pipeline.emit._sizing import size
 from packager.system import resources
 from packager.types import Artifact, Front
-from tests import fake_plan, sam
+from tests import examples, fake_plan, sam
 
 _NASTY = st.one_of(
     st.text(max_size=300),
@@ -83,7 +83,7 @@ def _plain_shape() -> object:
     return _shape(_template("churn"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples.count(25), deadline=None)
 @given(name=_NASTY)
 def test_no_name_changes_the_shape_of_the_template(name: str) -> None:
     template = _template(name)
