@@ -43,7 +43,8 @@ def typing(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     sync(session, "test")
-    session.run("pytest", "-n", "auto", "--dist", "loadfile", "-m", "not slow", *session.posargs)
+    how = ("-n", "auto", "--dist", "loadfile", "-m", "not slow or few")
+    session.run("pytest", *how, *session.posargs)
 
 
 @nox.session
@@ -66,7 +67,7 @@ def handlers(session: nox.Session) -> None:
         "--only-group=test-core",
         env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
     )
-    session.run("pytest", "tests/handlers", "-m", "not slow", env={"PYTHONPATH": "."})
+    session.run("pytest", "tests/handlers", "-m", "not slow or few", env={"PYTHONPATH": "."})
 
 
 @nox.session(python=OLD_PYTHONS)
@@ -76,7 +77,7 @@ def handlers_old(session: nox.Session) -> None:
     # Azure has no such Python
     azure = ("tests/handlers/test_azure_functions.py", "tests/handlers/events/test_batches.py")
     left_out = [f"--ignore={each}" for each in azure]
-    how = ("-n", "2", "--dist", "loadfile", "-p", "no:cacheprovider", "-m", "not slow")
+    how = ("-n", "2", "--dist", "loadfile", "-p", "no:cacheprovider", "-m", "not slow or few")
     session.run("pytest", "tests/handlers", *how, *left_out, env={"PYTHONPATH": "."})
 
 

@@ -42,7 +42,7 @@ from bench._reached import (
 from packager.errors import ToolError
 
 ARGUMENTS: Final = (
-    *("-q", "-n", "0", "-m", "not slow", "--no-header", "--no-summary", "--tb=no"),
+    *("-q", "-n", "0", "-m", "not slow or few", "--no-header", "--no-summary", "--tb=no"),
     *("-p", "no:cacheprovider", "-p", "no:schemathesis"),
 )
 _TRACE_SECONDS: Final = 1800

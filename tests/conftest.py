@@ -44,6 +44,9 @@ if importlib.util.find_spec("rfc3987_syntax"):
     sys.modules["rfc3987_syntax"] = _later
 
 
+FAST = ("not slow", "not slow or few")
+"""The fast tests; and with them all cases of their tables, as other Pythons are asked."""
+
 LONGEST = (
     "integration/test_end_to_end.py",
     "integration/azure/test_app.py",
@@ -66,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Import no file, in each worker, all of whose tests are slow, where none of these is run."""
-    if config.option.markexpr != "not slow" or not collection_path.name.startswith("test_"):
+    if config.option.markexpr not in FAST or not collection_path.name.startswith("test_"):
         return None
     named = {Path(each.partition("::")[0]).absolute() for each in config.args}
     if collection_path in named or not collection_path.is_file():
@@ -88,8 +91,27 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
+def _mark_most_as_slow(items: list[pytest.Item]) -> None:
+    """Of a test that is marked `few`, leave that many cases to the fast tests, from all its table.
+
+    So a test that starts or compiles something real is asked there, and its whole table by CI.
+    """
+    tables: dict[tuple[Path, str], list[pytest.Function]] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("few"):
+            tables.setdefault((item.path, item.originalname), []).append(item)
+    for cases in tables.values():
+        (count,) = (mark.args[0] for mark in cases[0].iter_markers("few"))
+        step = -(-len(cases) // count) if count else len(cases) + 1
+        for place, case in enumerate(cases, start=0 if count else 1):
+            if place % step:
+                case.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files."""
+    """Say which cases are slow, and begin with the longest files."""
+    _mark_most_as_slow(items)
     here = Path(__file__).parent
     places = {here / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))

@@ -37,6 +37,7 @@ COLUMNS = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_column_of_parquet_is_answered_as_mlflow_answers_it(name: str) -> None:
     out = io.BytesIO()
@@ -47,6 +48,7 @@ def test_a_column_of_parquet_is_answered_as_mlflow_answers_it(name: str) -> None
     assert disagreements(cases, VERSION) == []
 
 
+@pytest.mark.few(11)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("value", [1, 16_777_217, "YQ=="])
 def test_a_record_that_lacks_a_name_makes_of_the_others_what_pandas_makes(
@@ -69,6 +71,7 @@ NUMBERED: dict[str, list[int]] = {"from zero": [0, 1], "years": [2023, 2024]}
 ROWS = [[1.5, 2], [0.5, 3]]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("label", NUMBERED)
 @pytest.mark.parametrize("kind", ["double", "long", "string"])
 def test_columns_that_are_named_by_numbers_are_answered_as_mlflow_answers_them(

@@ -49,6 +49,7 @@ def send(signature: dict[str, Any], *forms: tuple[str, Any]) -> list[Case]:
     return [Case(f"{key} {value!a}", signature, body(**{key: value})) for key, value in forms]
 
 
+@pytest.mark.few(16)
 @pytest.mark.parametrize("kind", ["string", "boolean", "double", "binary", "datetime"])
 @pytest.mark.parametrize("name", VALUES)
 def test_a_column_of_odd_texts_is_answered_as_mlflow_answers_it(name: str, kind: str) -> None:

@@ -74,12 +74,14 @@ def _count_verdicts(
     return found
 
 
+@pytest.mark.few(0)
 def test_requests_are_answered_as_mlflow_answers_them(tmp_path: Path) -> None:
     found = _count_verdicts(tmp_path, _STRIDE)
     assert found.get("different", [])[:5] == []
     assert len(found[EQUAL]) > 100
 
 
+@pytest.mark.few(0)
 @pytest.mark.skipif(not COMPILER, reason=NO_COMPILER)
 def test_a_compiled_model_s_own_reading_changes_no_answer(tmp_path: Path) -> None:
     library = compile_reader(tmp_path)

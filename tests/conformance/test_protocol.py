@@ -29,6 +29,7 @@ _GROUPS = {make.__name__: list(make()) for make in ALL}
 _PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("group", _GROUPS)
 def test_both_servers_give_the_same_answers(group: str) -> None:
     stride = 1 if group == protocol_cases.__name__ else _STRIDE

@@ -50,6 +50,7 @@ def list_unlike_details(cases: list[Case]) -> list[str]:
     return found
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("required", [True, False])
 @pytest.mark.parametrize("kind", VALUES)
 def test_a_column_given_twice_is_answered_as_mlflow_answers_it(

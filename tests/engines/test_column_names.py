@@ -34,6 +34,7 @@ def draw(names: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(names, [*numbers, pd.Series(words, dtype=object)], strict=False)))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("estimator", [Ridge(), GradientBoostingRegressor(n_estimators=5)])
 @pytest.mark.parametrize("count", [2, 3], ids=["numbers", "numbers and words"])
 @pytest.mark.parametrize("name", NAMES)

@@ -110,6 +110,7 @@ MODELS: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_graph_that_answers_as_the_model_is_taken(name: str, tmp_path: Path) -> None:
     model = MODELS[name]()

@@ -148,6 +148,7 @@ LABELLED: dict[str, tuple[Callable[[], Any], Any]] = {
 needs_compiler = pytest.mark.skipif(not COMPILER, reason=NO_COMPILER)
 
 
+@pytest.mark.few(2)
 @needs_compiler
 @pytest.mark.parametrize("name", EXACT)
 def test_sums_of_trees_are_equal_to_the_last_bit(name: str, tmp_path: Path) -> None:
@@ -159,6 +160,7 @@ def test_sums_of_trees_are_equal_to_the_last_bit(name: str, tmp_path: Path) -> N
     assert answer.tobytes() == expected.tobytes()
 
 
+@pytest.mark.few(1)
 @needs_compiler
 @pytest.mark.parametrize("name", LABELLED)
 def test_labels_are_identical_and_probabilities_near(name: str, tmp_path: Path) -> None:
@@ -313,6 +315,7 @@ def proven(
     return prove(case, folder / "model.so", case.list_replay_rows())
 
 
+@pytest.mark.few(1)
 @needs_compiler
 @pytest.mark.parametrize(("name", "exact"), [("boosting", True), ("ridge", False)])
 def test_a_library_is_proven_beside_every_threshold(
@@ -332,6 +335,7 @@ def test_a_library_is_proven_beside_every_threshold(
     assert found["options"]["missing_text"] == "\0missing"
 
 
+@pytest.mark.few(1)
 @needs_compiler
 @pytest.mark.parametrize(
     ("allowed", "taken"),
@@ -351,12 +355,14 @@ def test_a_proof_allows_no_more_than_the_replay(
     assert evidence["candidates"][0]["atol"] == evidence["atol"]
 
 
+@pytest.mark.few(0)
 @needs_compiler
 def test_sums_are_refused_where_no_difference_is_allowed(tmp_path: Path) -> None:
     model = make_pipeline(prepared(), Ridge()).fit(TABLE, Y)
     assert "rows differ" in proven(tmp_path, model, tolerance=(0.0, 0.0))["refused"][0]
 
 
+@pytest.mark.few(0)
 @needs_compiler
 def test_one_threshold_that_is_the_next_double_is_noticed(tmp_path: Path) -> None:
     def move(program: Any) -> None:
@@ -401,6 +407,7 @@ def test_a_column_is_three_pointers() -> None:
     assert ctypes.sizeof(_libraries.Column) == 3 * ctypes.sizeof(ctypes.c_void_p)
 
 
+@pytest.mark.few(0)
 @needs_compiler
 def test_a_forest_of_several_threads_is_held_to_one_while_it_is_compared(tmp_path: Path) -> None:
     mlflow_sklearn = pytest.importorskip("mlflow.sklearn")

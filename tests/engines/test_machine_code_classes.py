@@ -138,6 +138,7 @@ def hold(model: Any, answers: Any, folder: Path, method: str, table: Any = TABLE
     return compare(model.fit(table, answers), table, fresh, method, folder)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_a_transformer_before_a_line(name: str, tmp_path: Path) -> None:
     model = make_pipeline(TRANSFORMERS[name], LinearRegression())
@@ -145,6 +146,7 @@ def test_a_transformer_before_a_line(name: str, tmp_path: Path) -> None:
     assert (found.refused, found.wrong) == ("", [])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_an_estimator_by_itself(name: str, tmp_path: Path) -> None:
     estimator, answers, method = ESTIMATORS[name]
@@ -291,6 +293,7 @@ OFTEN: Final = (
 )
 
 
+@pytest.mark.few(0)
 def test_the_files_of_these_name_no_class_without_a_reader() -> None:
     """Or a build that names no engine would not try to compile them."""
     parts = [make_pipeline(each, LinearRegression()) for each in TRANSFORMERS.values()]
@@ -314,6 +317,7 @@ def _list_names(model: Any) -> set[str]:
     return found
 
 
+@pytest.mark.few(9)
 @pytest.mark.parametrize("name", sorted(_known_classes._SUMMED))
 def test_what_is_ruled_out_before_it_is_read_is_never_equal_to_the_last_bit(name: str) -> None:
     made = estimators.make_estimator(dict(all_estimators())[name])

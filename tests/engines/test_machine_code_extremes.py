@@ -49,6 +49,7 @@ def answer_both(model: Any, table: pd.DataFrame, folder: Path) -> tuple[Any, Any
     return expected, ask(compiled(folder, model), table).ravel().astype(expected.dtype)
 
 
+@pytest.mark.few(3)
 @needs_compiler
 @pytest.mark.parametrize("threshold", [np.nan, np.inf, -np.inf, -0.0, 5e-324])
 def test_a_threshold_that_no_training_gives_is_compared_as_the_model_does(
@@ -93,6 +94,7 @@ def test_labels_and_names_are_data(tmp_path: Path) -> None:
     assert "w" + '"' not in (tmp_path / "model.c").read_text(encoding="ascii")
 
 
+@pytest.mark.few(0)
 @needs_compiler
 def test_many_hostile_words_are_told_apart(tmp_path: Path) -> None:
     words = np.array([f"{at}{HOSTILE}" for at in range(100_000)], dtype=object)
@@ -104,6 +106,7 @@ def test_many_hostile_words_are_told_apart(tmp_path: Path) -> None:
     assert (tmp_path / "model.c").stat().st_size < 20_000
 
 
+@pytest.mark.few(0)
 @needs_compiler
 def test_a_tree_of_thousands_of_levels_is_walked(tmp_path: Path) -> None:
     table = pd.DataFrame({"x": np.arange(4000.0)})
@@ -182,6 +185,7 @@ def test_a_model_that_raises_while_it_is_read_is_refused(error: Exception) -> No
         extract_program(kind(error), ["a"], ["double"], "predict")
 
 
+@pytest.mark.few(1)
 @needs_compiler
 @pytest.mark.parametrize("options", [{}, {"with_std": False}, {"with_mean": False}], ids=str)
 def test_a_scaler_of_floats_goes_the_model_s_way_at_each_threshold(
@@ -225,6 +229,7 @@ WIDE: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.few(1)
 @needs_compiler
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", WIDE)
@@ -241,6 +246,7 @@ def test_what_is_estimated_beyond_any_double_is_refused_where_the_model_does(
     assert (found.state, found.wrong) == ("compiled", [])
 
 
+@pytest.mark.few(1)
 @needs_compiler
 @pytest.mark.parametrize(
     "model", [NearestCentroid(), MeanShift(bandwidth=0.5), AffinityPropagation(random_state=0)]
@@ -313,6 +319,7 @@ CODERS: dict[str, Any] = {
 }
 
 
+@pytest.mark.few(1)
 @needs_compiler
 @pytest.mark.parametrize("name", CODERS)
 def test_a_model_that_refuses_what_is_drawn_is_proven_with_its_own_categories(

@@ -120,6 +120,7 @@ TABLES: Final = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", TABLES)
 def test_columns_of_several_kinds(name: str, tmp_path: Path) -> None:
     model = make_pipeline(TABLES[name], DecisionTreeRegressor(max_depth=6, random_state=0))
@@ -139,6 +140,7 @@ SEVERAL_ANSWERS: Final = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", SEVERAL_ANSWERS)
 def test_several_labels_of_a_row(name: str, tmp_path: Path) -> None:
     estimator, answers = SEVERAL_ANSWERS[name]
@@ -214,6 +216,7 @@ BOOSTERS: Final = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", BOOSTERS)
 def test_boosters_of_every_form(name: str, tmp_path: Path) -> None:
     estimator, answers, method = BOOSTERS[name]
@@ -241,6 +244,7 @@ def test_a_booster_over_a_matrix_refuses_infinity(tmp_path: Path) -> None:
     assert found.exact
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("positive", ["no", "yes"])
 @pytest.mark.parametrize("answers", ["predict_proba", "decision_function"])
 @pytest.mark.parametrize("wrap", [FixedThresholdClassifier, TunedThresholdClassifierCV])
@@ -259,6 +263,7 @@ def test_a_threshold_for_a_label_that_is_named(
     assert (found.refused, found.wrong) == ("", [])
 
 
+@pytest.mark.few(0)
 def test_columns_by_position_nested_and_dropped(tmp_path: Path) -> None:
     inner = ColumnTransformer([("d", "drop", [1]), ("s", StandardScaler(), slice(0, 3, 2))])
     outer = ColumnTransformer(
@@ -289,6 +294,7 @@ STATISTICS: Final = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", STATISTICS)
 def test_statsmodels_by_its_parameters(name: str, tmp_path: Path) -> None:
     table = TABLE[NUMBERS]
@@ -305,6 +311,7 @@ def test_a_formula_of_statsmodels_is_refused(tmp_path: Path) -> None:
     assert found.refused == "a formula of statsmodels"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
 @pytest.mark.parametrize("columns", [3, 17, 40], ids=["in a tree", "in a matrix", "in a wide one"])
 def test_neighbours_of_a_row_beyond_all_points(columns: int, weights: str, tmp_path: Path) -> None:
@@ -468,6 +475,7 @@ WEIGHED: Final = (
 )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("weights", WEIGHED)
 def test_the_weights_of_parts_are_multiplied_with(
     weights: dict[str, float], tmp_path: Path
@@ -500,6 +508,7 @@ FILLED: Final = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", [*sorted(FILLED), "a category"])
 def test_a_null_is_what_the_frame_makes_of_it(name: str, tmp_path: Path) -> None:
     """From version 3 on pandas has NaN for a null that has words beside it."""

@@ -154,6 +154,7 @@ WORKERS = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", WORKERS)
 def test_a_worker_that_fails_is_a_refusal(
     name: str, programs: Callable[..., None], tmp_path: Path
@@ -202,6 +203,7 @@ COMPILERS = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", COMPILERS)
 def test_a_compiler_that_fails_is_named_with_its_words(
     name: str, programs: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -281,6 +283,7 @@ def test_a_worker_widens_no_tolerance(
     assert compiled.tolerance == taken
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("said", [{}, {"rtol": -1.0, "atol": 0.0}, {"rtol": True, "atol": "x"}])
 def test_a_proof_without_a_tolerance_is_none(
     said: Any, programs: Callable[..., None], tmp_path: Path

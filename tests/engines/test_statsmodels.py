@@ -78,6 +78,7 @@ def proven(model: Any, names: list[str], out: Path) -> dict[str, Any]:
         return prove(case, out)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("formula", "names"),
     [

@@ -103,6 +103,7 @@ def held(model: Any, **changes: Any) -> Any:
     return asking.case(model, table=table(2000, 5), example=table(5, 6), **changes)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", CATEGORICAL)
 def test_splits_by_categories_are_compiled(name: str, tmp_path: Path) -> None:
     model = CATEGORICAL[name]()

@@ -20,6 +20,7 @@ _ROOT = Path(__file__).parents[2]
 _MARK = "in place of this"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("frame", ["numpy", "pandas"])
 def test_what_is_hard_to_read_is_answered_in_a_time_by_its_size(frame: str) -> None:
     found = list(hostile.find_faults(frame, 300_000, 0.001, seed=1))

@@ -100,6 +100,7 @@ def test_the_event_path_loads_its_own_source_and_nothing_else(function: Path, no
     assert not NOT_ASKED_FOR & plain
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name", sorted({*aws_sources.SOURCES} - {*aws_sources.OF_FILES, "stepfunctions"})
 )

@@ -67,6 +67,7 @@ def _uri(template: str, known: Known) -> str:
     return template.format(run=known.run_id, logged=known.model_id)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("template", "name", "version", "aliases"),
     [
@@ -116,6 +117,7 @@ def test_a_registry_of_files_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert file_tree.digest(file_tree.records(found.folder)) == expected
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     ("template", "said"),
     [

@@ -79,6 +79,7 @@ def _replaced(value: Any, path: tuple[Any, ...], wrong: Any) -> Any:
     return found
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", models.names())
 def test_any_field_of_mlmodel_may_be_of_any_type(name: str) -> None:
     values = read_yaml(models.folder(name) / "MLmodel")
@@ -107,6 +108,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("file", FIELDS)
 def test_any_field_of_an_environment_may_be_of_any_type(
     file: str, folder: Path, tmp_path: Path
@@ -120,6 +122,7 @@ def test_any_field_of_an_environment_may_be_of_any_type(
             _stops_well(folder, tmp_path / f"{len(path)}-{number}")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("part", SIGNATURE)
 def test_any_field_of_a_signature_may_be_of_any_type(
     part: str, folder: Path, tmp_path: Path

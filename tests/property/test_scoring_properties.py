@@ -95,6 +95,7 @@ CSV_CELLS = st.one_of(
 TRUTHS_WITH_GAPS = ["", "NA", "True", "false", "tRue", "1", "1.5", "x"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "datetime"])
 def test_truths_beside_gaps_numbers_and_text_are_read_as_pandas_reads_them(kind: str) -> None:
     schema = read_schema([column("double", "a"), column(kind, "b")])

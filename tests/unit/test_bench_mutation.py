@@ -47,6 +47,7 @@ def test_mutants_of_a_line(source: str, changes: list[str]) -> None:
     assert made == [ast.unparse(ast.parse(each)) for each in changes]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "module", ["packager/pipeline/answers/spread.py", "packager/pipeline/emit/_sizing.py"]
 )

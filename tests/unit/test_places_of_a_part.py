@@ -67,6 +67,7 @@ def list_indexes(names: Collection[str]) -> set[str]:
     }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("names", "folder", "indexes"),
     [

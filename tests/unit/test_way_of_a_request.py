@@ -52,6 +52,7 @@ def list_passed(function: Path, work: Path, sent: Any, **variables: str) -> tupl
     return done["answer"], [name for name in done["passed"] if name not in VOCABULARY]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", ["apigateway_http", "apigateway_rest", "function_url", "alb"])
 def test_an_http_request_passes_the_files_of_the_page(
     name: str, function: Path, tmp_path: Path

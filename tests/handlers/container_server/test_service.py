@@ -289,6 +289,7 @@ def test_every_size_is_run_before_it_is_ready(tmp_path: Path) -> None:
     assert [rows for rows, _ in made.warm[0].sizes] == [1, 2, 4, 8, 16]
 
 
+@pytest.mark.few(0)
 def test_the_largest_batch_that_fits_is_found_and_a_large_request_is_split(tmp_path: Path) -> None:
     model = Small(10)
     made = serving.service(model, tmp_path, signature=TENSOR, example={"inputs": [[1.0, 2.0]]})
@@ -305,6 +306,7 @@ def test_the_largest_batch_that_fits_is_found_and_a_large_request_is_split(tmp_p
     assert max(model.calls) <= 10
 
 
+@pytest.mark.few(0)
 def test_running_out_of_memory_is_recovered_from() -> None:
     model = Small(64)
     runner = Runner(scorer(model, TENSOR).predict, 64)
@@ -318,6 +320,7 @@ def test_running_out_of_memory_is_recovered_from() -> None:
     assert (runner.batch_rows <= 5, runner.recovered > 0) == (True, True)
 
 
+@pytest.mark.few(0)
 def test_a_single_row_that_does_not_fit_is_that_requests_error() -> None:
     runner = Runner(scorer(Small(0), TENSOR).predict, 64)
 

@@ -56,6 +56,7 @@ def test_a_dead_letter_holds_the_record_as_far_as_a_queue_carries_it(
     assert message.attributes["encoding"] == encoding
 
 
+@pytest.mark.few(0)
 def test_what_is_nested_too_deeply_is_left_out() -> None:
     deep: list[Any] = []
     for _ in range(100_000):

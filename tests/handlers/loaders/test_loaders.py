@@ -89,6 +89,7 @@ def same(got: Any, wanted: Any) -> bool:
     )
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(("name", "frame"), PAIRS)
 def test_answers_as_mlflow(name: str, frame: Frame, reference: Reference, tmp_path: Path) -> None:
     example, wanted, _ = reference(name)

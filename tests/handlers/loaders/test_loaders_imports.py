@@ -85,6 +85,7 @@ print(len(sys.modules) - ours)
 """
 
 
+@pytest.mark.few(0)
 def test_skops_loads_without_importing_all_of_sklearn(tmp_path: Path) -> None:
     manifest, folder = laid_out(models.folder("sklearn_tensor"), tmp_path)
     file = folder / "model" / manifest.options["file"]

@@ -70,6 +70,7 @@ def answers(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     return found
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", NAMES)
 def test_answers_as_mlflow(name: str, made: Path, answers: dict[str, Any]) -> None:
     with warnings.catch_warnings():

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.handlers.modelling import fresh
 
 _ASK = """
@@ -112,6 +114,7 @@ print(json.dumps([[str(hint), asked(hint)] for hint in HINTS]))
 """
 
 
+@pytest.mark.few(0)
 def test_every_hint_and_value_is_as_in_mlflow() -> None:
     theirs = json.loads(fresh(_ASK).splitlines()[-1])
     ours = json.loads(fresh('import sys; sys.path.insert(0, "handlers/loaders/stub")\n' + _ASK))

@@ -204,6 +204,7 @@ BAD = st.sampled_from(
 )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("frame", ["numpy", "pandas"])
 @settings(deadline=None)
 @given(requests=st.lists(st.one_of(GOOD, SPLIT, SCALED, BAD), max_size=12))

@@ -250,6 +250,7 @@ def test_any_other_failure_of_the_system_is_a_fault_of_ours(
         cli.main()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", [".", "chrun"])
 def test_a_folder_that_is_no_artifact_is_refused(tmp_path: Path, name: str) -> None:
     done = subprocess.run(

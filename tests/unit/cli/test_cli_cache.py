@@ -303,6 +303,7 @@ cli.main()
 """
 
 
+@pytest.mark.few(1)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 @pytest.mark.parametrize(
     ("words", "code", "said"),

@@ -64,6 +64,7 @@ def _read_error(started: subprocess.Popen[bytes]) -> bytes:
     return os.read(started.stderr.fileno(), 200)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_is_said_at_once_even_amid_a_long_call(number: signal.Signals) -> None:
     with _start(_IN_C) as started:
@@ -74,6 +75,7 @@ def test_it_is_said_at_once_even_amid_a_long_call(number: signal.Signals) -> Non
         started.kill()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("code", [_IN_A_CHILD, _IN_THREADS])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_nobody_waits_for_a_program_of_ours(code: str, number: signal.Signals) -> None:
@@ -96,6 +98,7 @@ def test_a_second_signal_does_not_stop_the_tidying(number: signal.Signals) -> No
         assert said.count(b"Stopping") == 1
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_is_said_where_the_end_comes_at_once(number: signal.Signals) -> None:
     with _start("print('ready', flush=True)\nwhile True:\n    pass\n") as started:
@@ -156,6 +159,7 @@ __main__.main()
 """
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("end", "code"), [("pass", 0), ("sys.exit()", 0), ("sys.exit(8)", 8), ("sys.exit('x')", 1)]
 )
@@ -189,6 +193,7 @@ cli.main()
 """
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_whoever_interrupts_a_deployment_hears_that_it_may_go_on(
     number: signal.Signals, tmp_path: Path

@@ -168,6 +168,7 @@ sys.exit(-code)
 """
 
 
+@pytest.mark.few(1)
 @pytest.mark.skipif(not has_own_root(), reason="this machine allows no namespaces")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_served_model_has_none_of_the_user_s(tmp_path: Path, number: signal.Signals) -> None:

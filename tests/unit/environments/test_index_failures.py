@@ -81,6 +81,7 @@ def _wanted() -> Wanted:
     )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("path", "said"),
     [

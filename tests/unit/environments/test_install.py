@@ -82,6 +82,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_copy_in_the_installer_s_cache_is_fetched_again(
     change: str, caches: Path, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture

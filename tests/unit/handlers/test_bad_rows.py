@@ -355,6 +355,7 @@ def test_records_end_where_their_last_line_does(text: bytes, records: list[bytes
     assert split(text) == records
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("unit", [b'"\n', b'x"\n', b',"\n', b'""\n', b"\n", b'"a"\n', b',""\n'])
 def test_cutting_takes_time_by_the_size(unit: bytes) -> None:
     body = b'a,b\n1,"' + unit * 200_000

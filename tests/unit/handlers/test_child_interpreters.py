@@ -70,6 +70,7 @@ CHILDREN = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("child", CHILDREN)
 def test_a_child_imports_as_its_parent(child: str, function: Path, tmp_path: Path) -> None:
     grandchild = (

@@ -74,6 +74,7 @@ def test_an_image_that_asks_callers_for_tokens_scores_files_without(
     assert (code, answers("out/a.jsonl")) == (job.DONE, EXPECTED)
 
 
+@pytest.mark.few(0)
 def test_running_out_of_memory_takes_smaller_steps(folder: Path, model: Small) -> None:
     put("in/a.csv", table(ROWS))
     model.room = 5

@@ -76,6 +76,7 @@ FORMS: dict[str, tuple[str, Callable[[int], bytes]]] = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", FORMS)
 def test_a_file_is_read_in_a_time_by_its_size(name: str) -> None:
     key, make = FORMS[name]
@@ -169,6 +170,7 @@ def test_a_stack_trace_is_made_only_to_be_shown(monkeypatch: pytest.MonkeyPatch)
     assert made == [ValueError]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("coded", [False, True])
 def test_one_long_text_for_every_row_of_parquet_is_read_a_few_rows_at_a_time(
     *, coded: bool
@@ -219,6 +221,7 @@ print(sum(part.rows.num_rows for part in parts), pa.default_memory_pool().max_me
 """
 
 
+@pytest.mark.few(0)
 def test_the_categories_of_a_parquet_column_are_held_a_few_times_at_most() -> None:
     pytest.importorskip("pyarrow")
     done = subprocess.run(
@@ -233,6 +236,7 @@ def _count_chunks() -> int:
     return sum(type(each) is Csv for each in gc.get_objects())
 
 
+@pytest.mark.few(0)
 def test_a_chunk_with_a_bad_row_is_not_kept_by_the_error_of_it() -> None:
     rows = Rows(ours(DOUBLES, Counting(), frame="numpy"), 1000)
     gc.collect()

@@ -121,6 +121,7 @@ DOUBLED = [2 * (n + 0.5) for n in range(ROWS)]
 ROUTES = (notification, lambda key: queued(notification(key)), bus)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("route", ROUTES)
 def test_an_object_is_answered_by_an_object(route: Any, key: str) -> None:
@@ -147,6 +148,7 @@ FORMS: dict[str, bytes] = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form_of_input_gives_the_same_answers(name: str) -> None:
     put(name, FORMS[name])
@@ -230,6 +232,7 @@ REFUSED: tuple[tuple[str, bytes, str], ...] = (
 )
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("name", "body", "said"), REFUSED)
 def test_what_is_no_such_file_is_refused(name: str, body: bytes, said: str) -> None:
     put(name, body)

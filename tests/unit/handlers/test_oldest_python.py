@@ -130,6 +130,7 @@ def test_the_oldest_python_of_all_targets_is_this_one() -> None:
     assert min(minors) == (3, 8)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("minor", ["3.8", "3.9", "3.10"])
 def test_every_module_is_imported_by_older_pythons(minor: str) -> None:
     try:

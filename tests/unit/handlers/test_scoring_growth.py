@@ -52,6 +52,7 @@ def grows_evenly(scorer: Scorer, form: Form) -> bool:
     return False
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("frame", ["numpy", "pandas"])
 @pytest.mark.parametrize("name", FORMS)
 def test_a_request_takes_time_by_its_size(name: str, frame: str) -> None:

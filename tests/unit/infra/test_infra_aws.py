@@ -247,6 +247,7 @@ def test_cfn_lint_finds_nothing_in_the_pipeline_roles() -> None:
     assert others == []
 
 
+@pytest.mark.few(0)
 def test_cloudformation_may_make_whatever_a_template_holds(emitted: list[dict[str, Any]]) -> None:
     kinds = {each["Type"] for made in emitted for each in made.values()}
     granted = _statements("ExecutionRole")

@@ -16,6 +16,7 @@ FOLDER = resources.INFRA / "azure"
 FILES = sorted(FOLDER.glob("*.bicep"))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_it_parses_and_every_property_of_the_app_exists(path: Path) -> None:
     assert bicep.unknown_names(bicep.read(path)) == []

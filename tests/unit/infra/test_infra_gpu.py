@@ -119,6 +119,7 @@ def test_kustomize_names_files_that_are_there() -> None:
     )
 
 
+@pytest.mark.few(0)
 def test_cfn_lint_finds_nothing_in_the_asynchronous_endpoint() -> None:
     text = (FOLDER / "sagemaker-async.yaml").read_text(encoding="utf-8")
     template = sam.parse(text)

@@ -164,6 +164,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ROLLOUTS)
 def test_a_version_that_passes_gets_its_share_last(name: str, shell: _Shell) -> None:
     done = shell.run(
@@ -177,6 +178,7 @@ def test_a_version_that_passes_gets_its_share_last(name: str, shell: _Shell) -> 
     assert "10" in moved[0]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ROLLOUTS)
 def test_a_version_that_fails_gets_no_traffic(name: str, shell: _Shell) -> None:
     answers = {**ANSWERS, "get job model-replay": ["", "FailureTarget Failed"]}
@@ -477,6 +479,7 @@ def test_cloud_run_is_asked_with_the_server_s_own_token_too(shell: _Shell) -> No
     assert "s3cr3t" not in " ".join([*told["argv"], *shell.list_lines()])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["kserve", "gateway"])
 @pytest.mark.parametrize("token", ["", "s3cr3t"])
 def test_the_job_gets_a_token_by_a_secret(name: str, token: str, shell: _Shell) -> None:
@@ -501,6 +504,7 @@ def test_the_job_gets_a_token_by_a_secret(name: str, token: str, shell: _Shell) 
     assert validate(job)
 
 
+@pytest.mark.few(0)
 def test_rollouts_of_a_namespace_have_jobs_of_their_own(shell: _Shell) -> None:
     other = IMAGE.replace("ab", "cd")
     for service, image in (("churn", IMAGE), ("churn", other), ("fraud", IMAGE), ("a" * 63, IMAGE)):

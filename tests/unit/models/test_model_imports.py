@@ -87,6 +87,7 @@ def test_a_pickle_that_ends_in_a_long_argument_is_noticed(protocol: int) -> None
         read_pickle(io.BytesIO(content[:2_000_000]))
 
 
+@pytest.mark.few(0)
 def test_a_small_file_that_stands_for_much_takes_no_memory(tmp_path: Path) -> None:
     # of this process alone: getrusage begins with that of the process that started it
     path = tmp_path / "bomb.gz"

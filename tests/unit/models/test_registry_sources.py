@@ -159,6 +159,7 @@ def opened() -> Iterator[list[str]]:
     active = False
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "form", ["{path}", "file://{path}", "{relative}", "{link}", "file:{path}", "~/train.csv"]
 )
@@ -190,6 +191,7 @@ def test_a_local_training_set_is_not_opened_and_a_note_says_so(
     assert not [name for name in opened if name.endswith(("train.csv", "link.csv"))]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("source", ["{", "[" * 100_000, "[]", '"x"', '{"uri": 5}', "{}", "5"])
 def test_a_dataset_s_source_may_be_anything(source: str, written: Written, tmp_path: Path) -> None:
     _log_dataset(written, source)
@@ -226,6 +228,7 @@ def _say_source(written: Written, source: str) -> None:
         db.commit()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "form",
     [

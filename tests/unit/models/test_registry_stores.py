@@ -104,6 +104,7 @@ def _quietly(quiet: None) -> None:
     """MLflow warns."""
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("version", registries.VERSIONS)
 def test_a_registry_of_any_version_is_read_and_stays_as_it_was(
     version: str, tmp_path: Path
@@ -122,6 +123,7 @@ def test_a_registry_of_any_version_is_read_and_stays_as_it_was(
     assert read_tree(tmp_path / "owner") == before
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("version", "state"),
     [*((registries.VERSIONS[-1], state) for state in STATES), (OLD, _with_a_reader_and_a_log)],
@@ -342,6 +344,7 @@ def test_a_server_is_opened_only_as_it_is(
         pass
 
 
+@pytest.mark.few(0)
 def test_a_store_of_files_gets_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests import models
 
@@ -366,6 +369,7 @@ def test_a_store_of_files_gets_no_folders(tmp_path: Path, monkeypatch: pytest.Mo
     assert read_tree(owner) == before
 
 
+@pytest.mark.few(0)
 def test_the_default_registry_is_read_as_any(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

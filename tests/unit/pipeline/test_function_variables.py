@@ -31,6 +31,7 @@ NAMED_BY_A_DEPLOYMENT = {
 INFRA = Path(__file__).parents[3] / "infra"
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("front", list(Front))
 @pytest.mark.parametrize("events", [(), ("sqs",), ("s3", "files")])
 def test_lambda_s_template_and_the_proof_agree(

@@ -167,6 +167,7 @@ def test_nothing_that_a_model_writes_anywhere_stays(
     assert machine.wait_until(before) == before
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("how", ["dry run", "plan fails", "the model fails"])
 def test_a_build_that_fails_or_only_plans_leaves_nothing(how: str, machine: Machine) -> None:
     before = machine.list_left()
@@ -177,6 +178,7 @@ def test_a_build_that_fails_or_only_plans_leaves_nothing(how: str, machine: Mach
     assert machine.wait_until(before) == before
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_build_that_is_stopped_leaves_nothing(number: signal.Signals, machine: Machine) -> None:
     before = machine.list_left()
@@ -186,6 +188,7 @@ def test_a_build_that_is_stopped_leaves_nothing(number: signal.Signals, machine:
     assert machine.wait_until(before) == before
 
 
+@pytest.mark.few(0)
 def test_what_a_killed_build_leaves_is_swept_by_the_next(machine: Machine) -> None:
     before = machine.list_left()
     with _start_and_wait(machine) as build:

@@ -161,16 +161,20 @@ def test_what_uv_says_has_none_of_the_passwords_that_it_was_given() -> None:
 
 
 @functools.cache
-def _nodes() -> dict[Path, list[ast.AST]]:
-    return {
-        path: list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-        for path in sorted(ROOT.rglob("*.py"))
-    }
+def _texts() -> dict[Path, str]:
+    return {path: path.read_text(encoding="utf-8") for path in sorted(ROOT.rglob("*.py"))}
+
+
+def _nodes(word: str) -> Iterator[tuple[Path, list[ast.AST]]]:
+    """Parse the files that hold a word; the others are not worth the time."""
+    for path, text in _texts().items():
+        if word in text:
+            yield path, list(ast.walk(ast.parse(text)))
 
 
 def _calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
     last = name.rpartition(".")[2]
-    for path, nodes in _nodes().items():
+    for path, nodes in _nodes(last):
         for node in nodes:
             if not isinstance(node, ast.Call):
                 continue
@@ -188,7 +192,7 @@ def test_the_whole_environment_is_read_in_one_place() -> None:
     """Elsewhere single variables are looked up by name; workers run where it is clean already."""
     single = {"get", "setdefault", "pop", "update"}
     found = set()
-    for path, nodes in _nodes().items():
+    for path, nodes in _nodes("environ"):
         if "workers" in path.parts or path.name == "process.py":
             continue
         looked_up = {

@@ -70,6 +70,7 @@ def test_an_address_loses_its_password(text: str, expected: str) -> None:
     assert redact(text) == expected
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "unit",
     ["://a:b", "://a:", "://", "?a_", "&sig", "bearer ", "://a:b/", "ghp_", "://:a@", "a_", "$A"],

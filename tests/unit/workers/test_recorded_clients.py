@@ -63,6 +63,7 @@ def asked(function: Path, stand_in: Path, work: Path, sent: list[Any], **more: s
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", destinations.KINDS)
 def test_what_is_sent_is_told(function: Path, stand_in: Path, tmp_path: Path, kind: str) -> None:
     ran = asked(

@@ -71,6 +71,7 @@ def test_what_a_build_left_is_verified(artifact: Path) -> None:
     assert found["report_sha256"] == sha256(artifact / "report.json")
 
 
+@pytest.mark.few(1)
 def test_any_byte_of_any_file_that_changes_is_noticed(artifact: Path) -> None:
     chance = random.Random(0)
     for relative in list(walk(artifact)):
@@ -200,6 +201,7 @@ def test_a_report_that_is_broken_is_refused(tmp_path: Path, text: str) -> None:
         verify_artifact(tmp_path)
 
 
+@pytest.mark.few(22)
 @pytest.mark.parametrize("name", ["evidence.json", "sbom.cdx.json", "pylock.toml"])
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"a": ', "a = " + "[" * 10_000])
 def test_a_document_that_is_broken_is_named(artifact: Path, name: str, text: str) -> None:
@@ -323,6 +325,7 @@ def test_a_folder_that_no_build_made_is_no_artifact(tmp_path: Path) -> None:
         verify_artifact(tmp_path)
 
 
+@pytest.mark.few(1)
 def test_nothing_but_an_error_of_ours_leaves(artifact: Path) -> None:
     chance = random.Random(1)
     names = ["report.json", "evidence.json", "sbom.cdx.json", "pylock.toml", "function.zip"]

@@ -79,6 +79,7 @@ def test_each_command_reads_what_a_build_left(artifact: Path) -> None:
         ask(artifact)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_document_of_anything_is_an_error_of_ours(artifact: Path, document: str) -> None:
     for content in CONTENTS.values():
@@ -86,6 +87,7 @@ def test_a_document_of_anything_is_an_error_of_ours(artifact: Path, document: st
         _ask_all(artifact)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_document_that_is_no_file_is_not_waited_for(artifact: Path, document: str) -> None:
     path = artifact / document
@@ -107,6 +109,7 @@ def _places(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
             yield from _places(each, (*path, name))
 
 
+@pytest.mark.few(0)
 @pytest.mark.parametrize("document", ["report.json", "evidence.json"])
 def test_a_value_of_another_type_is_an_error_of_ours(artifact: Path, document: str) -> None:
     path = artifact / document

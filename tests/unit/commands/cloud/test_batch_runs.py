@@ -105,6 +105,7 @@ def read(key: str) -> Any:
     return boto3.client("s3").get_object(Bucket="answers", Key=key)["Body"].read().decode()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("key", "text"),
     [
@@ -160,6 +161,7 @@ def test_a_folder_with_a_bad_file_fails_but_for_what_is_tolerated() -> None:
     assert read("run/in/a.csv.jsonl") == "2.0\n"
 
 
+@pytest.mark.few(0)
 def test_another_format_is_refused() -> None:
     order = Order(source="s3://data/a.csv", target="s3://answers")
     sent = {**order.input(), "format": "xml"}

@@ -109,6 +109,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("words", _CHANGES)
 def test_each_difference_is_named(artifact: Path, words: str) -> None:
     _deploy(artifact, "mine", **_CHANGES[words])
@@ -119,6 +120,7 @@ def test_each_difference_is_named(artifact: Path, words: str) -> None:
     assert any(words in problem for problem in found["problems"])
 
 
+@pytest.mark.few(0)
 def test_a_layer_is_named(artifact: Path) -> None:
     layer = boto3.client("lambda").publish_layer_version(
         LayerName="extra", Content={"ZipFile": _zip_of("x = 1")}

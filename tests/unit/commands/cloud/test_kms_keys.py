@@ -57,6 +57,7 @@ def digests(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(each, "sign", sign)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("spec", ["ECC_NIST_P256", "ECC_NIST_P384", "RSA_2048"])
 def test_what_kms_signed_verifies_by_kms_and_by_the_public_key_s_file(
     spec: str, digests: None, artifact: Path, tmp_path: Path

@@ -225,6 +225,7 @@ def test_a_part_of_something_else_is_sent_again(
     assert bucket.get_object(**where)["Body"].read() == content
 
 
+@pytest.mark.few(0)
 def test_an_object_of_something_else_is_replaced(
     bucket: Any, artifact: Path, contents: dict[str, bytes]
 ) -> None:

@@ -281,6 +281,7 @@ def test_a_proxy_without_a_name_is_not_the_artifact_s_fault(
     assert (code, "HTTP_PROXY" in told) == (1, True)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -82,6 +82,7 @@ def _shares(artifact: Path) -> dict[str, float]:
     return {row["version"]: row["percent"] for row in found["versions"]}
 
 
+@pytest.mark.few(0)
 @pytest.mark.usefixtures("deployed")
 def test_versions_are_listed_newest_first_with_their_share(artifact: Path) -> None:
     found = traffic.list_versions(artifact, stack=_STACK)
@@ -92,6 +93,7 @@ def test_versions_are_listed_newest_first_with_their_share(artifact: Path) -> No
     assert [row["this_artifact"] for row in found["versions"]] == [False, False, True]
 
 
+@pytest.mark.few(1)
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.parametrize(
     ("shares", "expected"),

@@ -165,7 +165,10 @@ def test_no_message_words_the_command_by_itself() -> None:
     for path in sorted((root / "packager").rglob("*.py")):
         if path == Path(installation.__file__):
             continue
-        tree = ast.parse(path.read_text("utf-8"))
+        whole = path.read_text("utf-8")
+        if "pip" not in whole and "serverless" not in whole:
+            continue
+        tree = ast.parse(whole)
         said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         texts = [
             str(node.value)

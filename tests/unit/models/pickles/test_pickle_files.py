@@ -126,6 +126,7 @@ def test_a_large_pickle_has_words_and_large_weights_none(
     assert "torch" not in words
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("filler", [b"c", b"ca.", b"\x8c\xffa", b"\x8c\x02ab\x94", b"c\n", b"\x8c"])
 def test_a_long_run_of_anything_is_searched_in_no_time(tmp_path: Path, filler: bytes) -> None:
     path = tmp_path / "long.pkl"

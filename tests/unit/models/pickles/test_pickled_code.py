@@ -188,6 +188,7 @@ _FUNCTION = b"\x80\x04N(C\x02ab)))%bt"
 _DOUBLED = b")\x94" + b"".join(b"h%ch%c\x86\x94" % (place, place) for place in range(60))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("content", "is_open"),
     [

@@ -124,6 +124,7 @@ def test_each_method_of_a_rest_api_asks_for_key_or_signature(
         assert resources[name]["Condition"] == "AsksForKey"
 
 
+@pytest.mark.few(0)
 @pytest.mark.parametrize(
     ("front", "given"),
     [

@@ -62,6 +62,7 @@ def test_the_folder_is_what_is_deployed_and_has_no_zip_beside_it(tmp_path: Path)
     assert "function.zip" not in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.few(0)
 @pytest.mark.parametrize("front", list(Front))
 def test_cfn_lint_finds_nothing(tmp_path: Path, front: Front) -> None:
     _emitted(tmp_path, _plan(front=front))

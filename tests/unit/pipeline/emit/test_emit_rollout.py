@@ -74,6 +74,7 @@ def _upload(text: str) -> dict[str, Any]:
     return template
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["aws-lambda", "aws-lambda-image"])
 @pytest.mark.parametrize(
     ("rollout", "preference"),
@@ -139,6 +140,7 @@ def test_a_proof_without_a_request_to_ask_is_refused(tmp_path: Path) -> None:
         _emit(tmp_path, samples=())
 
 
+@pytest.mark.few(0)
 def test_a_request_that_may_not_be_written_as_it_is_is_not_asked(tmp_path: Path) -> None:
     """Without its password it is another request: no version would answer it as the model did."""
     secret = json.dumps({"inputs": {"x": ["https://me:word@host/x"]}})

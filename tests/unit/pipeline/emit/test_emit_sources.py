@@ -86,10 +86,8 @@ def test_cfn_lint_finds_nothing_for_one_source(tmp_path: Path, name: str) -> Non
     assert sam.lint(json.dumps(plain(text))) == []
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [pytest.param(k, marks=[pytest.mark.slow] if k != "s3" else []) for k in destinations.KINDS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", destinations.KINDS)
 def test_cfn_lint_finds_nothing_for_all_sources(tmp_path: Path, kind: str) -> None:
     wanted = (
         aws_sources.SOURCES if kind == "s3" else set(aws_sources.SOURCES) - {*aws_sources.OF_FILES}

@@ -42,6 +42,7 @@ def _resources(text: str, **parameters: Any) -> dict[str, Any]:
     return resources
 
 
+@pytest.mark.few(0)
 @pytest.mark.parametrize("front", list(Front))
 @pytest.mark.parametrize(
     ("architecture", "runtime"), [("x86_64", fake_plan.RUNTIME), ("arm64", fake_plan.OLD_RUNTIME)]
@@ -70,6 +71,7 @@ def test_cfn_lint_finds_nothing_in_the_sam_form(texts: dict[Front, str]) -> None
     assert sam.lint(texts[Front.HTTP_API]) == []
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("was", "becomes", "rule"),
     [

@@ -77,6 +77,7 @@ def _transform(text: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return sam.transformed(template, {**NEEDED, **given})
 
 
+@pytest.mark.few(0)
 @pytest.mark.parametrize("name", ["canary", "events"])
 @pytest.mark.parametrize("way", _PARAMETERS)
 def test_cfn_lint_finds_nothing_in_the_transformed_form(
@@ -88,6 +89,7 @@ def test_cfn_lint_finds_nothing_in_the_transformed_form(
     assert found == []
 
 
+@pytest.mark.few(0)
 @pytest.mark.parametrize("way", _PARAMETERS)
 def test_cfn_lint_finds_nothing_in_the_sam_form(
     texts: dict[tuple[Weights, str], str], way: Weights

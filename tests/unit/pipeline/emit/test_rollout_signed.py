@@ -204,6 +204,7 @@ def test_a_payload_that_was_changed_does_not_count(artifact: Path, check: Any) -
     assert "of 0 statements" in found["problem"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("equivalence", "rows"), [("0", 1), ("1e-6", 1), ("bit-equal", 10**9), ("0.5", 10**9)]
 )

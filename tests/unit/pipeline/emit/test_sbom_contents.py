@@ -255,6 +255,7 @@ def test_a_distribution_that_was_left_out_whole_is_no_part_and_is_named(tmp_path
     assert "idle" not in {each["name"] for each in document["components"]}
 
 
+@pytest.mark.few(0)
 def test_the_model_s_card_has_what_mlflow_knows(tmp_path: Path) -> None:
     record = TrainingRecord(
         metrics={"auc": 0.91},

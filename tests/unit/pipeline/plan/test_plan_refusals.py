@@ -186,6 +186,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     assert str(caught.value).count("\n  - ") == 3
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("lines", "constraints"),
     [

@@ -133,6 +133,7 @@ def test_what_is_of_no_whole_list_is_refused_before_work_begins(
         _settle(tmp_path, f"six\n{line}\n")
 
 
+@pytest.mark.few(0)
 def test_a_long_line_takes_no_time(tmp_path: Path) -> None:
     for line in ("a" * 200_000, "a 1" + "1" * 200_000 + " !", "a " * 50_000, "'" * 100_000):
         with pytest.raises(ModelFormatError):

@@ -141,6 +141,7 @@ def test_every_command_has_a_line() -> None:
     assert sorted(list_commands()) == sorted({*LINES, *WITHOUT, "follow"})
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("more", ["", " --tracking-uri {uri}", " --registry-uri {uri} --json"])
 def test_a_follower_leaves_the_registry_as_it_is(
     more: str, owner: registries.Written, tmp_path: Path
@@ -153,6 +154,7 @@ def test_a_follower_leaves_the_registry_as_it_is(
     assert READ in done.output
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("line", [line for lines in LINES.values() for line in lines])
 def test_a_command_that_reads_a_registry_leaves_it_as_it_is(
     line: str, owner: registries.Written, tmp_path: Path
@@ -163,6 +165,7 @@ def test_a_command_that_reads_a_registry_leaves_it_as_it_is(
     assert READ in str(found)
 
 
+@pytest.mark.few(9)
 @pytest.mark.parametrize("line", WITHOUT.values())
 def test_a_command_that_reads_none_leaves_it_as_it_is(
     line: str, owner: registries.Written, tmp_path: Path

@@ -85,6 +85,7 @@ def loaded(folder: Path, *lates: str) -> list[list[dict[str, Any]]]:
     return found
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", EFFECTS)
 def test_what_a_module_does_beside_being_loaded(name: str, tmp_path: Path) -> None:
     text, expected = EFFECTS[name]

@@ -97,6 +97,7 @@ def test_all_that_can_be_is_moved(tree: Tree) -> None:
     assert tree.attempt.list_reverted() == ()
 
 
+@pytest.mark.few(0)
 def test_a_package_that_keeps_it_from_starting_stays(tree: Tree) -> None:
     tree.fails = lambda tops: 'File "/var/task/second/__init__.py"' if "second" in tops else ""
     tree.attempt.settle()
@@ -104,6 +105,7 @@ def test_a_package_that_keeps_it_from_starting_stays(tree: Tree) -> None:
     assert tree.attempt.list_reverted() == ("second: it does not start",)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("wrong", PACKAGES)
 def test_a_package_that_changes_an_answer_is_found_by_halving(tree: Tree, wrong: str) -> None:
     tree.wrong = {wrong}
@@ -141,6 +143,7 @@ def test_what_an_earlier_build_found_is_traced_once(
     assert "as found in an earlier build" in tree.attempt.proof(before)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("way", ["fails", "answers", "loads", "is not worth it", "is gone"])
 def test_what_an_earlier_build_found_is_sought_anew_where_it_does_not_hold(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, way: str
@@ -163,6 +166,7 @@ def test_what_an_earlier_build_found_is_sought_anew_where_it_does_not_hold(
     assert tree.attempt.list_reverted() == ()
 
 
+@pytest.mark.few(0)
 def test_where_nobody_is_named_nothing_is_moved(tree: Tree) -> None:
     tree.fails = lambda tops: "Segmentation fault" if tops else ""
     tree.attempt.settle()
@@ -170,6 +174,7 @@ def test_where_nobody_is_named_nothing_is_moved(tree: Tree) -> None:
     assert tree.traces == 2
 
 
+@pytest.mark.few(0)
 def test_of_two_that_fail_the_one_within_the_other_is_blamed(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +202,7 @@ def test_of_two_that_fail_the_one_within_the_other_is_blamed(
     assert tree.attempt.list_reverted() == ("first.late: changes os.environ",)
 
 
+@pytest.mark.few(0)
 def test_an_answer_that_differs_each_time_is_nobodys_fault(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

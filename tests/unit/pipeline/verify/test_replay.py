@@ -477,6 +477,7 @@ def test_a_word_alone_asks_for_nothing(tmp_path: Path, text: str) -> None:
     assert find_absent_modules(text, (), tmp_path, {"rich"}) == ()
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("filler", ["a", "a ", "install ", "is ", "a- ", "a\n", "'", "not "])
 def test_a_long_log_is_searched_in_no_time(tmp_path: Path, filler: str) -> None:
     text = filler * (1_000_000 // len(filler))

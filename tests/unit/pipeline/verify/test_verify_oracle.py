@@ -348,6 +348,7 @@ def test_what_a_weaker_sandbox_refuses_is_no_answer(
     assert len(machine.workers) == 4
 
 
+@pytest.mark.few(0)
 def test_the_worker_answers_as_mlflows_server(tmp_path: Path) -> None:
     """Run here, where mlflow is installed: a prediction, a refusal, and one that escapes."""
     asked, answered = tmp_path / "asked", tmp_path / "answered"

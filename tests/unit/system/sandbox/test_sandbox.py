@@ -49,6 +49,7 @@ def raised(statement: str) -> str:
     )
 
 
+@pytest.mark.few(5)
 @needs_root_of_its_own
 @pytest.mark.parametrize(
     ("statement", "outcome"),
@@ -183,6 +184,7 @@ SEGMENT = (
 )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "taken",
     [
@@ -208,6 +210,7 @@ def test_memory_that_is_shared_counts_once() -> None:
     assert python(code, Confinement(memory_bytes=100 << 20)) == "there"
 
 
+@pytest.mark.few(5)
 @needs_root_of_its_own
 @pytest.mark.parametrize("network", [False, True])
 @pytest.mark.parametrize(
@@ -344,6 +347,7 @@ def test_a_server_inside_is_reached(tmp_path: Path) -> None:
     assert server.members() == ()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("level", [name for name, _ in LEVELS])
 def test_weaker_levels_still_run(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     has = dict(LEVELS)[level]

@@ -173,6 +173,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, st
     return say
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("way", WAYS)
 def test_the_registered_model_s_end_is_named(way: str, record: Callable[[str, str], str]) -> None:
     said = record("predict", WAYS[way])
@@ -181,6 +182,7 @@ def test_the_registered_model_s_end_is_named(way: str, record: Callable[[str, st
         assert "(predict.py, line" in said.splitlines()[0]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("way", ["segv", "sys.exit", "exit", "exit at once", "interrupt"])
 def test_an_end_while_loading_is_named(way: str, record: Callable[[str, str], str]) -> None:
     said = record("load", WAYS[way])

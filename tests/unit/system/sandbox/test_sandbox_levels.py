@@ -60,6 +60,7 @@ print(json.dumps([sorted(launch.features()), sandbox.describe(inside), runs]))
 """
 
 
+@pytest.mark.few(0)
 def test_a_user_without_namespaces_gets_the_strongest_that_is_left() -> None:
     expected = next(
         has for name, has in LEVELS if "mount" not in has and launch._holds(has) and name

@@ -109,6 +109,7 @@ def test_libraries_are_found_by_name_where_the_platform_has_ldconfig(
     assert answer(code, target) == [names, found is not None]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("level", ["namespaces", "privileged", "shared-proc", "shared-network"])
 def test_memory_is_told_as_the_function_has_it(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if not launch._holds(has := dict(LEVELS)[level]):

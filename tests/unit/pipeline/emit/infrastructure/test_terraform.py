@@ -72,6 +72,7 @@ def _count_parts(resource: Mapping[str, Any]) -> Counter[str]:
             return Counter()
 
 
+@pytest.mark.few(3)
 @every_build
 def test_each_resource_is_there_once(emitted: Emitted, name: str) -> None:
     out = emitted(name)
@@ -107,6 +108,7 @@ def test_what_has_a_condition_is_counted_by_it(emitted: Emitted, name: str) -> N
             assert counted == [_snake(each[word]) for word in ("Condition",) if word in each], key
 
 
+@pytest.mark.few(1)
 @parsed_builds
 def test_each_condition_is_a_local_value(emitted: Emitted, name: str) -> None:
     out = emitted(name)

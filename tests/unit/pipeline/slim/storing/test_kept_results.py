@@ -69,6 +69,7 @@ def test_another_version_takes_the_store_of_the_one_before(stores: Stores) -> No
     assert "earlier" not in first.ledger[-1].proof
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "given",
     [
@@ -122,6 +123,7 @@ def _drop_manifest(entry: Path) -> None:
     (entry / ".packager-manifest.json").write_text("{}")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("spoil", [_damage_store, _change_list, _cut_short, _drop_manifest])
 def test_what_was_changed_in_the_cache_is_made_again(
     tmp_path: Path, stores: Stores, spoil: Any

@@ -242,6 +242,7 @@ class TestArtifact:
         assert "WeightsBucket" not in text
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("weights", "there"),
     [
@@ -305,6 +306,7 @@ def test_a_model_whose_files_alone_are_too_large_is_only_refused_with_them_insid
         _checks.size(huge, target, Weights.MOUNT)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("weights", Weights)
 def test_every_template_can_be_read(tmp_path: Path, weights: Weights) -> None:
     out = _build(tmp_path, _plan(weights))
@@ -328,6 +330,7 @@ _FUNCTION_S_OWN = {"CodeSigningConfigArn", "ProvisionedConcurrency", "ReservedCo
 """Settings of the function or its alias: no version has them."""
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("front", [Front.REST_API, Front.NONE])
 @pytest.mark.parametrize("weights", [Weights.FETCH, Weights.MOUNT])
 def test_a_versions_description_has_room_for_the_longest_values(
@@ -347,6 +350,7 @@ def test_a_versions_description_has_room_for_the_longest_values(
     assert 0 < len(described) <= 256
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("front", [Front.REST_API, Front.NONE])
 @pytest.mark.parametrize("weights", [Weights.PACKAGE, Weights.FETCH, Weights.MOUNT])
 def test_whatever_a_version_freezes_makes_a_new_version(
@@ -387,6 +391,7 @@ def test_versions_that_still_serve_keep_their_right_to_the_weights(
     assert not re.fullmatch(template["Parameters"][former]["AllowedPattern"], f"{value}/*")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("weights", [Weights.PACKAGE, Weights.FETCH, Weights.MOUNT])
 def test_the_page_tells_each_right_to_the_weights(tmp_path: Path, weights: Weights) -> None:
     _, template = _read_template(tmp_path, weights, Front.NONE)

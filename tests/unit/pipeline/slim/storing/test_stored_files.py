@@ -204,6 +204,7 @@ def answers(
     return tuple(found)
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("way", ALIKE)
 def test_it_answers_as_if_it_lay_in_its_place(
     way: str, answers: tuple[dict[str, str], ...]
