@@ -102,9 +102,9 @@ def _mark_most_as_slow(items: list[pytest.Item]) -> None:
             tables.setdefault((item.path, item.originalname), []).append(item)
     for cases in tables.values():
         (count,) = (mark.args[0] for mark in cases[0].iter_markers("few"))
-        step = -(-len(cases) // count) if count else len(cases) + 1
-        for place, case in enumerate(cases, start=0 if count else 1):
-            if place % step:
+        left = examples.spread(len(cases), count)
+        for place, case in enumerate(cases):
+            if place not in left:
                 case.add_marker(pytest.mark.slow)
 
 

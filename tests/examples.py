@@ -1,4 +1,4 @@
-"""How many examples hypothesis draws: a quarter in the fast tests, all in the slow ones."""
+"""The fast tests draw a quarter of the examples, and ask a few cases of a costly table."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def choose_number(*, fast: bool) -> None:
 def count(most: int) -> int:
     """Return how many of these examples are drawn here."""
     return max(1, most * settings().max_examples // ALL)
+
+
+def spread(cases: int, count: int) -> range:
+    """Return which of so many cases are left where about `count` are: the first, and so on."""
+    return range(0, cases, -(-cases // count)) if count else range(0)

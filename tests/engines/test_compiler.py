@@ -127,6 +127,7 @@ def test_a_graph_that_answers_as_the_model_is_taken(name: str, tmp_path: Path) -
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -227,6 +228,7 @@ MUTATIONS: dict[str, tuple[Callable[[], Any], str, Callable[[Any], Any]]] = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_graph_that_was_changed_is_refused(name: str, tmp_path: Path) -> None:
     fit, where, change = MUTATIONS[name]

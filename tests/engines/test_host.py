@@ -36,6 +36,7 @@ def compiled(python: Path, script: str, work: Path) -> Any:
     return _onnx.compile_model(fake_plan.plan(engine=Engine.ONNX), work)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("script", "why"),
     [

@@ -168,6 +168,7 @@ def test_a_row_that_a_model_refuses_alone_is_refused_alone(tmp_path: Path) -> No
         library.run([], {name: values[:1] for name, values in feeds.items()})
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "model",
     [
@@ -188,6 +189,7 @@ def test_outliers_of_the_training_rows_alone_are_refused() -> None:
         extract(LocalOutlierFactor().fit(TABLE), TABLE, "predict")
 
 
+@pytest.mark.few(0)
 def test_kernels_that_all_but_cancel_are_near_enough(tmp_path: Path) -> None:
     """One lane's rounding of 300 terms was as large as what is allowed."""
     table = pd.DataFrame(estimators.TABLE)
@@ -257,6 +259,7 @@ def test_missing_values_from_neighbours_are_refused(tmp_path: Path) -> None:
     assert found.refused == "no operation for the transformer sklearn.KNNImputer"
 
 
+@pytest.mark.few(0)
 def test_classes_of_one_score_are_taken_as_the_version_takes_them(tmp_path: Path) -> None:
     """Far from all that was seen each class is as likely."""
     model = OneVsRestClassifier(GaussianNB()).fit(TABLE, CLASSES)

@@ -116,6 +116,7 @@ def test_a_tree_of_thousands_of_levels_is_walked(tmp_path: Path) -> None:
     assert answer.tobytes() == expected.tobytes()
 
 
+@pytest.mark.few(0)
 @needs_compiler
 def test_a_tree_deeper_than_any_that_is_called_by_itself(tmp_path: Path) -> None:
     """A chain of 11,000 splits, each of which parts one row."""
@@ -267,6 +268,7 @@ def test_the_nearest_of_points_that_rounding_alone_tells_apart(model: Any, tmp_p
                 assert ask(library, row).ravel().tolist() == model.predict(row).tolist()
 
 
+@pytest.mark.few(0)
 @needs_compiler
 @pytest.mark.filterwarnings("ignore")
 def test_the_largest_numbers_are_part_of_the_proof(tmp_path: Path) -> None:
@@ -282,6 +284,7 @@ def test_the_largest_numbers_are_part_of_the_proof(tmp_path: Path) -> None:
     assert "1.7976931348623157e+308" in found.refused
 
 
+@pytest.mark.few(0)
 @needs_compiler
 @pytest.mark.filterwarnings("ignore")
 def test_a_distance_of_which_nothing_is_left_is_refused_as_by_the_model(tmp_path: Path) -> None:

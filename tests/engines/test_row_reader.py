@@ -74,6 +74,7 @@ def _run(script: str, *arguments: object) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.few(0)
 def test_drawn_bodies_are_read_the_same(library: Path) -> None:
     assert int(_run(_WITHOUT, library, 0, 800)) > 200
 

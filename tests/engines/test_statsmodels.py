@@ -98,6 +98,7 @@ def test_a_formula_is_compiled(formula: str, names: list[str], tmp_path: Path) -
     assert taken["max_rel_error"] < 1e-9
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("formula", "family"),
     [
@@ -123,6 +124,7 @@ def test_words_that_the_formula_refuses_are_refused_by_the_loader(tmp_path: Path
     assert result["evidence"]["candidates"][0]["refusals_agreed"] >= 2
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("make", "why"),
     [

@@ -131,6 +131,7 @@ def turned(graph: onnx.ModelProto) -> onnx.ModelProto:
     return graph
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["lightgbm", "xgboost, sets", "histograms"])
 def test_one_category_that_goes_the_other_way_is_noticed(name: str, tmp_path: Path) -> None:
     model = CATEGORICAL[name]()
@@ -292,6 +293,7 @@ def hist(**settings: Any) -> Any:
     return HistGradientBoostingRegressor(max_iter=20, **settings).fit(matrix, numbers)
 
 
+@pytest.mark.few(0)
 @pytest.mark.usefixtures("worth")
 def test_a_cheaper_graph_in_float_is_taken_where_columns_are_floats(tmp_path: Path) -> None:
     given: dict[str, Any] = {"inputs": FLOATS, "table": floats(2000, 1), "example": floats(5, 2)}
@@ -310,6 +312,7 @@ def test_a_column_of_doubles_keeps_a_graph_in_double(tmp_path: Path) -> None:
     assert "rows differ" in found[FLOAT]["refused"]
 
 
+@pytest.mark.few(0)
 @pytest.mark.usefixtures("worth")
 def test_a_forest_rounds_its_inputs_so_that_float_is_exact_enough(tmp_path: Path) -> None:
     data = asking.table(400)
