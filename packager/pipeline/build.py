@@ -20,6 +20,7 @@ from packager.engines import compile_model, fetch_tools
 from packager.environments import resolver_memory
 from packager.environments.disk_room import warn_of_room
 from packager.errors import (
+    ConfigurationError,
     PackagerError,
     UnprovenError,
     UpgradeUnprovenError,
@@ -274,6 +275,14 @@ def _working_beside() -> Iterator[_Beside]:
     pool.shutdown()
 
 
+def _warn_of_folder(folder: Path) -> None:
+    """Warn of a folder that a build would not replace: a plan is read without one."""
+    try:
+        atomic_output.refuse_foreign(folder)
+    except ConfigurationError as error:
+        _LOG.warning("The build itself would stop: %s", error)
+
+
 @contextlib.contextmanager
 def plan_build(
     request: BuildRequest,
@@ -291,7 +300,7 @@ def plan_build(
     if as_built:
         check_place(request)
         cache.read_limit()
-        atomic_output.refuse_foreign(request.output.folder.absolute())
+        _warn_of_folder(request.output.folder.absolute())
         atomic_output.check_writable(request.output.folder.absolute())
     with atomic_output.scratch() as place, _resolving(request):
         begin_stage(Stage.RESOLVE, stages)

@@ -63,6 +63,11 @@ class Timeline:
         return self.elapse() + left + sum(self._expected.get(each, 0.0) for each in later)
 
 
+def is_watched(console: Console) -> bool:
+    """Tell whether somebody reads it on a terminal: FORCE_COLOR makes a pipe none."""
+    return console.is_terminal and console.file.isatty()
+
+
 class View:
     """The stages with their times, what the present one does, and what is left."""
 
@@ -161,7 +166,7 @@ def progress(*, verbose: bool, quiet: bool = False, about: str = "") -> Iterator
     time is expected to be like it.
     """
     logger = logging.getLogger("packager")
-    live = _ERR.is_terminal and not _ERR.is_dumb_terminal and not (verbose or quiet)
+    live = is_watched(_ERR) and _ERR.is_interactive and not (verbose or quiet)
     timeline = Timeline(durations.recall(about) if about and live else {})
     view = View(timeline) if live else None
     with _show_live(view) if view else contextlib.nullcontext():

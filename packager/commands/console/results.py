@@ -10,6 +10,7 @@ from rich.table import Table
 
 from packager.commands.console import costs
 from packager.commands.console.interruption import describe_left
+from packager.commands.console.live_progress import is_watched
 from packager.commands.console.printable import escape
 from packager.commands.targets.fit import format_quantity, format_share
 from packager.errors import PackagerError
@@ -82,7 +83,7 @@ def _pairs(title: str, rows: Mapping[str, object]) -> None:
         for key, value in rows.items()
         if value not in (None, "", [], ())
     }
-    if not _OUT.is_terminal:
+    if not is_watched(_OUT):
         # for grep and copying: a digest or an address is never broken
         wide = max(map(len, shown), default=0)
         for key, text in shown.items():

@@ -14,19 +14,22 @@ from tests.shell_lines import PAGES, list_commands, list_spans, split_line
 pytestmark = pytest.mark.slow
 READ: Final = """
 import json, sys
+import click
 from samcli.cli.main import cli
 
 wrong = []
 for words in json.load(sys.stdin):
-    command, context, rest = cli, None, list(words)
-    try:
-        while hasattr(command, "get_command"):
-            name = rest.pop(0)
-            command = command.get_command(context, name) or sys.exit(f"no command {name}")
+    command, rest, lost = cli, list(words), []
+    while isinstance(command, click.Group) or hasattr(command, "list_commands"):
+        name = rest.pop(0)
+        # without an object, SAM gives commands that have no options
+        command = command.get_command(click.Context(command, obj=True), name)
+        if command is None:
+            lost = [name]
+            break
+    else:
         known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
         lost = [each for each in rest if each.startswith("--") and each.split("=")[0] not in known]
-    except SystemExit as error:
-        lost = [str(error)]
     wrong += [[words, lost]] if lost else []
 print(json.dumps(wrong))
 """

@@ -63,6 +63,11 @@ with console.progress(verbose=False), console.build_here():
 """
 
 
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def _environment(tmp_path: Path, **more: str) -> dict[str, str]:
     plain = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}}
     given = {"TERM": "xterm-256color", "PACKAGER_CACHE": str(tmp_path / "cache"), **more}
@@ -162,6 +167,16 @@ def test_quiet_says_what_is_wrong_and_nothing_else(kept: Path) -> None:
     assert line.endswith("Attempt 1 of 2 is given up: replay: row 3")
 
 
+def test_colours_that_are_asked_for_make_no_terminal_of_a_pipe(kept: Path) -> None:
+    """A log of CI would be full of frames."""
+    environment = _environment(kept, FORCE_COLOR="1", CI="1")
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD], env=environment, capture_output=True, check=True
+    )
+    assert not re.search(rb"\x1b\[[^m]*[A-Za-ln-z]|\r", done.stderr)
+    assert b"1 of 7: \x1b" in done.stderr or b"1 of 7: Reading the model" in done.stderr
+
+
 @pytest.mark.usefixtures("kept")
 def test_a_pipe_gets_a_line_with_its_time_for_each_stage(
     capsys: pytest.CaptureFixture[str],
@@ -197,7 +212,7 @@ def test_work_of_another_stage_is_told_apart(capsys: pytest.CaptureFixture[str])
 
 
 def test_the_view_says_what_the_present_stage_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    out = io.StringIO()
+    out = _Terminal()
     monkeypatch.setattr(
         live_progress, "_ERR", Console(file=out, force_terminal=True, _environ={"TERM": "xterm"})
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -126,14 +127,18 @@ def _expecting(*, refused: bool) -> Iterator[None]:
         yield
 
 
-def test_a_dry_run_refuses_a_folder_that_a_build_would_not_replace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_dry_run_warns_of_a_folder_that_a_build_would_not_replace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Nothing is written, and the plan is what was asked for."""
     monkeypatch.setattr(build, "check", lambda request: None)
     (tmp_path / "mine.txt").touch()
-    for run in (_build, _dry_run):
-        with pytest.raises(ConfigurationError, match="no build made"):
-            run(_request(out_dir=tmp_path))
+    with pytest.raises(ConfigurationError, match="no build made"):
+        _build(_request(out_dir=tmp_path))
+
+    build._warn_of_folder(tmp_path)
+
+    assert re.search("The build itself would stop: .* no build made", caplog.text)
 
 
 def test_what_resolves_on_this_machine_alone_is_asked_there(
