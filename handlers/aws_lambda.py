@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from handlers.events.aws_sources import Source
     from handlers.events.event_processor import Counts, EventProcessor
-    from handlers.http.router import Router
+    from handlers.http.router import Pairs, Router
     from handlers.manifest import Folder
     from handlers.observability.drift import Drift
 
@@ -261,14 +261,15 @@ class Function:
         try:
             read = read_event(event, context)
             answer = answer or self._route_request(router, read.scope, read.body)
-            response = read(_describe_answer(answer))
+            response = read(_describe_answer(answer, event, read.scope["headers"]))
             if _estimate_size(response) > self._scorer.settings.response_bytes:
                 limit = self._scorer.settings.response_bytes
                 too_large = TooLargeError(
                     f"The answer, as Lambda wraps it, is beyond the limit of {limit} bytes."
                     " Send fewer rows a request."
                 )
-                response = read(_describe_answer(self._scorer.refusal(too_large)))
+                answer = self._scorer.refusal(too_large)
+                response = read(_describe_answer(answer, event, read.scope["headers"]))
         except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
             raise self._report_fault(error) from None
         return dict(response)
@@ -331,10 +332,17 @@ def _word_error(error: ScoringError) -> str:
     return f"{error.error_code}: {error.message}"
 
 
-def _describe_answer(answer: Answer) -> dict[str, object]:
+def _describe_answer(
+    answer: Answer, event: Mapping[str, object], asked: Pairs
+) -> dict[str, object]:
     """As Mangum takes what an application sent."""
-    from handlers.http.router import encode_headers
+    from handlers.http.router import decode_headers, encode_headers
 
+    if event.get("stageVariables"):
+        from handlers.http.cross_origin import allow_origin, read_origins
+
+        if origins := read_origins(event):
+            answer = allow_origin(answer, origins, decode_headers(asked))
     return {"status": answer.status, "headers": encode_headers(answer), "body": answer.body}
 
 

@@ -19,6 +19,7 @@ from typing import Final
 
 import uvicorn
 import uvloop
+from starlette.middleware.cors import CORSMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from handlers.container_server.accelerator import NoAcceleratorError
@@ -44,6 +45,13 @@ _HEAD_BYTES: Final = 65_536
 """Of a request's line and headers, or of what stands around a body's chunks."""
 _HEAD_SECONDS: Final = 10.0
 """For a request's line and headers, or for what is left of a body after its answer."""
+_CORS_HEADERS: Final = (
+    *("authorization", "content-type", "inference-header-content-length"),
+    *("traceparent", "tracestate"),
+)
+"""That a web page may send."""
+_CORS_EXPOSED: Final = ("inference-header-content-length", "retry-after", "www-authenticate")
+"""That a web page may read."""
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"connection: close\r\ncontent-length: 0\r\n\r\n"
@@ -177,11 +185,26 @@ class _Server(uvicorn.Server):
 
 
 def make_app(service: Service, folder: Path) -> App:
-    """Return the application, which asks for a token where that is set.
+    """Return the application, which asks for a token and lets web pages call where that is set.
 
     Raises ValueError where the image lacks what checks a token.
     """
-    app = service_app(service, folder)
+    app = _guard_app(service, service_app(service, folder))
+    origins = service.settings.cors_origins
+    if not origins:
+        return app
+    # outermost: a preflight brings no token, and a page may read why it was refused
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "POST"),
+        allow_headers=_CORS_HEADERS,
+        expose_headers=_CORS_EXPOSED,
+    )
+
+
+def _guard_app(service: Service, app: App) -> App:
+    """Have a token asked for where that is set. Raises ValueError."""
     tokens = service.settings.tokens
     if tokens is None:
         return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,8 @@ _ALGORITHMS: Final = (
 )
 """Of a public key: with a shared secret whoever checks a token could make one."""
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+"""As a browser sends it: in lower case, without a path or a slash at its end."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class ServiceSettings:
     """Within which it must answer as it was logged; 0 is the precision's own."""
     tokens: TokenSettings | None = None
     """None where callers need no token."""
+    cors_origins: tuple[str, ...] = ()
+    """Web origins whose pages may call; `*` alone for all of them."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> ServiceSettings:
@@ -100,6 +105,7 @@ class ServiceSettings:
             tier=choice("PACKAGER_TIER", _TIERS),
             tolerance=number("PACKAGER_TOLERANCE", 0, 0),
             tokens=_read_tokens(environ, wrong, leeway) if auth == "jwt" else None,
+            cors_origins=_read_origins(environ, wrong),
         )
         if wrong:
             raise ValueError(" ".join(wrong))
@@ -146,6 +152,21 @@ def _read_tokens(
         algorithms=algorithms,
         leeway_seconds=leeway_seconds,
     )
+
+
+def _read_origins(environ: Mapping[str, str], wrong: list[str]) -> tuple[str, ...]:
+    """Read the web origins that may call; adds to `wrong` what no browser would send."""
+    name = "PACKAGER_CORS_ORIGINS"
+    found = tuple(filter(None, (each.strip() for each in environ.get(name, "").split(","))))
+    if "*" in found and len(found) > 1:
+        wrong.append(f"{name} must have * alone, or origins without it: * lets every page in.")
+    wrong += [
+        f"{name} must have origins as https://app.example.com, in lower case and without a path or "
+        f"a slash at the end, and it has {each!r}."
+        for each in found
+        if each != "*" and not _ORIGIN.fullmatch(each)
+    ]
+    return found
 
 
 def _is_trusted(address: str) -> bool:

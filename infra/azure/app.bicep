@@ -19,6 +19,7 @@ param entraClientId string
 param entraAudience string
 param entraTenantId string
 param entraAllowedClients array
+param corsAllowedOrigins array
 param subnetId string
 param privateEndpoints string
 param privateEndpointSubnetId string
@@ -241,6 +242,11 @@ resource site 'Microsoft.Web/sites@2025-05-01' = {
     publicNetworkAccess: isAppPrivate ? 'Disabled' : 'Enabled'
     siteConfig: {
       minTlsVersion: '1.2'
+      // the platform answers a preflight itself; there in any case, or an earlier list would stay
+      cors: {
+        allowedOrigins: corsAllowedOrigins
+        supportCredentials: false
+      }
       appSettings: concat(ownSettings, authSettings, telemetrySettings, weightsSettings, empty(events) ? [] : doors.outputs.settings)
     }
     functionAppConfig: {

@@ -66,6 +66,9 @@ param entraTenantId string = ''
 @description('Client IDs of the applications that may call; empty for all that the tenant gives a token')
 param entraAllowedClients array = []
 
+@description('Web origins whose pages may call, as https://app.example.com; empty for none, an asterisk alone for all')
+param corsAllowedOrigins array = []
+
 @description('Resource ID of a subnet that the app calls out of, delegated to Microsoft.App/environments; empty for none')
 param subnetId string = ''
 
@@ -119,6 +122,13 @@ var keyIdentityId = lacksKey ? fail('storageKeyUri and storageKeyIdentityId go t
 var keyUri = isNoKey ? fail('storageKeyUri is a key without its version, as https://VAULT.vault.azure.net/keys/NAME.') : storageKeyUri
 var lacksShare = weightsOutside && (empty(weightsAccountName) || empty(weightsAccountGroup) || empty(weightsShareName))
 var shareName = lacksShare ? fail('The weights lie outside of this package: weightsAccountName, weightsAccountGroup and weightsShareName name the share that has them.') : weightsShareName
+// an origin has neither a path nor a slash at its end, and a browser sends it in lower case
+var originText = join(corsAllowedOrigins, ' ')
+var originParts = split(originText, '://')
+var isAnyOrigin = contains(corsAllowedOrigins, '*')
+var isNoOrigin = !isAnyOrigin && !empty(corsAllowedOrigins) && (length(originParts) != length(corsAllowedOrigins) + 1 || contains(replace(originText, '://', ''), '/') || originText != toLower(originText))
+var isMixed = isAnyOrigin && length(corsAllowedOrigins) > 1
+var origins = isMixed ? fail('corsAllowedOrigins has an asterisk alone, or origins without it: it lets every page in.') : (isNoOrigin ? fail('corsAllowedOrigins has origins, as https://app.example.com: in lower case, without a path or a slash at the end.') : corsAllowedOrigins)
 var audience = empty(entraAudience) ? 'api://${entraClientId}' : entraAudience
 
 var allTags = union(tags, { 'azd-env-name': environmentName })
@@ -152,6 +162,7 @@ module app 'app.bicep' = {
     entraAudience: audience
     entraTenantId: empty(entraTenantId) ? tenant().tenantId : entraTenantId
     entraAllowedClients: entraAllowedClients
+    corsAllowedOrigins: origins
     subnetId: subnetId
     privateEndpoints: endpoints
     privateEndpointSubnetId: privateEndpointSubnetId

@@ -195,8 +195,12 @@ def _make_unfit(value: str, spec: Mapping[str, Any]) -> str | None:
     if (allowed := spec.get("AllowedValues")) and value not in map(str, allowed):
         return f"give one of {', '.join(map(str, allowed))}"
     pattern = spec.get("AllowedPattern")
-    if pattern is not None and not re.fullmatch(pattern, value):
-        return f"it does not match {pattern}"
+    # CloudFormation takes each value of a list alone, without what is blank around it
+    parts = value.split(",") if spec["Type"] == "CommaDelimitedList" else [value]
+    unfit = [each for each in parts if pattern and not re.fullmatch(pattern, each.strip())]
+    if unfit:
+        which = f"{unfit[0]!r} in it" if len(parts) > 1 else "it"
+        return f"{which} does not match {pattern}"
     if spec["Type"] != "Number":
         return None
     return _make_unfit_number(value, spec.get("MinValue"), spec.get("MaxValue"))

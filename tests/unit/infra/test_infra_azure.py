@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,7 @@ def test_the_rules_of_an_account_are_off_by_default() -> None:
         ("keyIdentityId", "give both or none"),
         ("keyUri", "https://VAULT.vault.azure.net/keys/NAME"),
         ("shareName", "name the share that has them"),
+        ("origins", "an asterisk alone"),
     ],
 )
 def test_a_combination_that_cannot_be_fails_with_the_reason(variable: str, said: str) -> None:
@@ -161,22 +163,30 @@ def test_a_combination_that_cannot_be_fails_with_the_reason(variable: str, said:
 def test_an_address_that_is_no_key_without_a_version_is_refused(
     address: str, *, refused: bool
 ) -> None:
-    """Counted as Bicep does: `!`, `&&` and these functions mean the same there."""
+    known = _count({"storageKeyUri": address}, "keyParts", "isKey", "isNoKey")
+
+    assert known["isNoKey"] is refused
+
+
+def _count(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Count variables of main.bicep as Bicep does: these signs and functions mean the same."""
     functions = {
         "contains": operator.contains,
         "empty": operator.not_,
+        "join": lambda parts, sign: sign.join(parts),
         "last": lambda of: of[-1],
         "length": len,
+        "replace": str.replace,
         "split": str.split,
         "startsWith": str.startswith,
+        "toLower": str.lower,
     }
-    known: dict[str, Any] = {"storageKeyUri": address}
+    known = dict(given)
     text = (FOLDER / "main.bicep").read_text(encoding="utf-8")
-    for name, value in re.findall(r"^var (keyParts|isKey|isNoKey) = (.*)$", text, re.MULTILINE):
-        said = re.sub(r"!(?!=)", " not ", value).replace("&&", " and ").strip()
-        known[name] = eval(said, {**functions, **known})  # noqa: S307 - a line of this repository
-
-    assert known["isNoKey"] is refused
+    for name, value in re.findall(rf"^var ({'|'.join(names)}) = (.*)$", text, re.MULTILINE):
+        said = re.sub(r"!(?!=)", " not ", value).replace("&&", " and ").replace("||", " or ")
+        known[name] = eval(said.strip(), {**functions, **known})  # noqa: S307 - of this repository
+    return known
 
 
 def test_tokens_are_asked_for_by_the_platform_and_an_earlier_setting_does_not_stay() -> None:
@@ -238,3 +248,44 @@ def test_a_share_is_mounted_where_the_app_looks_for_its_weights() -> None:
     assert set(share) <= set(bicep.list_names("AzureStorageInfoValue"))
     assert share["type"] == "AzureFiles"
     assert share["mountPath"] == "mountPath"
+
+
+@pytest.mark.parametrize(
+    ("origins", "refused"),
+    [
+        ([], ""),
+        (["*"], ""),
+        (["https://app.example.com"], ""),
+        (["https://app.example.com", "http://localhost:3000"], ""),
+        (["*", "https://app.example.com"], "isMixed"),
+        (["https://app.example.com/"], "isNoOrigin"),
+        (["https://app.example.com/path", "https://b.example"], "isNoOrigin"),
+        (["https://App.example.com"], "isNoOrigin"),
+        (["app.example.com"], "isNoOrigin"),
+        (["https://a.example https://b.example"], "isNoOrigin"),
+        (["null"], "isNoOrigin"),
+        ([""], "isNoOrigin"),
+    ],
+)
+def test_what_is_no_origin_of_a_page_is_refused(origins: list[str], refused: str) -> None:
+    known = _count(
+        {"corsAllowedOrigins": origins},
+        *("originText", "originParts", "isAnyOrigin", "isNoOrigin", "isMixed"),
+    )
+
+    assert [name for name in ("isMixed", "isNoOrigin") if known[name]] == (
+        [refused] * bool(refused)
+    )
+
+
+def test_a_preflight_is_the_platform_s_and_no_credentials_are_allowed() -> None:
+    site = _resources("app.bicep")["site"]["config"]["properties"]
+
+    assert site["siteConfig"]["cors"] == {
+        "allowedOrigins": "corsAllowedOrigins",
+        "supportCredentials": False,
+    }
+    # what it is handed was checked
+    given = bicep.read(FOLDER / "main.bicep")["modules"]["app"]["config"]["params"]
+    assert given["corsAllowedOrigins"] == "origins"
+    assert bicep.read(FOLDER / "main.bicep")["parameters"]["corsAllowedOrigins"]["default"] == []

@@ -6,6 +6,7 @@ import functools
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -115,7 +116,7 @@ def test_each_method_of_a_rest_api_asks_for_key_or_signature(
 
     assert set(paths) == {"/invocations", "/ping", "/health", "/version"}
     for methods in paths.values():
-        (method,) = methods.values()
+        (method,) = (each for name, each in methods.items() if name != "options")
         condition, keyed, otherwise = method["security"]["Fn::If"]
         assert (condition, keyed) == ("AsksForKey", [{"ApiKey": []}])
         assert otherwise["Fn::If"][:2] == ["AsksForSignature", [{"Signature": []}]]
@@ -143,7 +144,12 @@ def test_each_method_of_a_rest_api_asks_for_key_or_signature(
         (Front.FUNCTION_URL, {"CorsAllowOrigins": "https://app.example.com"}),
         (
             Front.REST_API,
-            {"RequestsPerMonth": 5000, "AccessLog": "enabled", "DomainName": "api.example.com"},
+            {
+                "RequestsPerMonth": 5000,
+                "AccessLog": "enabled",
+                "DomainName": "api.example.com",
+                "CorsAllowOrigins": "https://app.example.com,http://localhost:3000",
+            },
         ),
     ],
 )
@@ -225,3 +231,110 @@ def test_a_rest_api_has_one_stage(folders: dict[Front, Path]) -> None:
     ]
 
     assert stages == ["live"]
+
+
+_PAGES: Final = "https://app.example.com,https://admin.example.com"
+
+
+class _Text(str):
+    """Java's text, as far as a template of API Gateway's asks it."""
+
+    __slots__ = ()
+
+    def contains(self, part: str) -> bool:
+        return part in self
+
+
+def _answer_preflight(options: dict[str, Any], headers: dict[str, str], allowed: str) -> Any:
+    """Run a preflight's template as API Gateway does, and return the headers of its answer."""
+    import airspeed
+
+    integration = options["x-amazon-apigateway-integration"]
+    assert integration["type"] == "mock"
+    assert json.loads(integration["requestTemplates"]["application/json"]) == {"statusCode": 204}
+    text = integration["responses"]["default"]["responseTemplates"]["application/json"]
+    # the engine takes no hyphen in a name, as API Gateway does
+    text = re.sub(r"(?<=[.]header[.])[A-Za-z-]+", lambda name: name[0].replace("-", "_"), text)
+    given = SimpleNamespace(params=lambda: SimpleNamespace(header=headers))
+    found: dict[str, str] = {}
+    body = airspeed.Template(text).merge(
+        {
+            "input": given,
+            "stageVariables": {"corsAllowOrigins": _Text(allowed)},
+            "context": {"responseOverride": {"header": found}},
+        }
+    )
+    assert body.strip() == ""
+    return {name.lower().replace("_", "-"): value for name, value in found.items()}
+
+
+@pytest.mark.parametrize("name", ["Origin", "origin"])
+@pytest.mark.parametrize(
+    ("origin", "allowed", "granted"),
+    [
+        ("https://app.example.com", _PAGES, "https://app.example.com"),
+        ("https://admin.example.com", _PAGES, "https://admin.example.com"),
+        ("https://any.example.org", "any", "*"),
+        ("https://evil.example.org", _PAGES, None),
+        ("https://app.example.co", _PAGES, None),
+        ("app.example.com", _PAGES, None),
+        ("null", _PAGES, None),
+        ("", _PAGES, None),
+    ],
+)
+def test_a_rest_api_answers_a_preflight_itself(
+    folders: dict[Front, Path], name: str, origin: str, allowed: str, granted: str | None
+) -> None:
+    body = _transformed(_read_template(folders, Front.REST_API))["Resources"]["RestApi"][
+        "Properties"
+    ]["Body"]
+
+    for methods in body["paths"].values():
+        condition, options, otherwise = methods["options"]["Fn::If"]
+        assert (condition, otherwise) == ("HasCors", {"Ref": "AWS::NoValue"})
+        assert options["security"] == []
+        (method,) = methods.keys() - {"options"}
+        found = _answer_preflight(options, {name: origin} if origin else {}, allowed)
+        assert found.get("access-control-allow-origin") == granted
+        assert found["vary"] == "Origin"
+        if granted is None:
+            assert len(found) == 1
+        else:
+            assert found["access-control-allow-methods"] == method.upper()
+            headers = found["access-control-allow-headers"].split(",")
+            assert {"authorization", "content-type", "x-api-key", "x-amz-date"} <= {*headers}
+            assert "access-control-allow-credentials" not in found
+
+
+def test_what_a_rest_api_refuses_itself_may_be_read_by_a_page(
+    folders: dict[Front, Path],
+) -> None:
+    resources = _transformed(_read_template(folders, Front.REST_API))["Resources"]
+    body = resources["RestApi"]["Properties"]["Body"]
+    condition, found, _ = body["x-amazon-apigateway-gateway-responses"]["Fn::If"]
+
+    assert condition == "HasCors"
+    assert set(found) == {"DEFAULT_4XX", "DEFAULT_5XX"}
+    for each in found.values():
+        assert each["responseParameters"] == {
+            "gatewayresponse.header.Access-Control-Allow-Origin": "'*'"
+        }
+
+
+def test_a_rest_api_tells_its_function_which_pages_may_read(folders: dict[Front, Path]) -> None:
+    stage = _transformed(_read_template(folders, Front.REST_API))["Resources"]["RestApiliveStage"]
+    condition, variables, _ = stage["Properties"]["Variables"]["Fn::If"]
+
+    assert condition == "HasCors"
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/stage-variables.html
+    assert variables == {
+        "corsAllowOrigins": {
+            "Fn::If": ["AllowsAnyOrigin", "any", {"Fn::Join": [",", {"Ref": "CorsAllowOrigins"}]}]
+        }
+    }
+
+
+def test_no_endpoint_allows_credentials(folders: dict[Front, Path]) -> None:
+    """`*` and credentials exclude each other; nothing here answers for a cookie."""
+    for front in folders:
+        assert "credentials" not in _read_template(folders, front).lower()

@@ -92,6 +92,8 @@ class Expressions:
                 return " && ".join(_bracket(self.test(part)) for part in parts)
             case ("Fn::Or", [*parts]):
                 return " || ".join(_bracket(self.test(part)) for part in parts)
+            case ("Fn::Contains", [members, other]):
+                return f"contains({self._line(members)}, {self._line(other)})"
             case ("Fn::EachMemberEquals", [members, other]):
                 listed = self._line(members)
                 return f"alltrue([for each in {listed} : each == {self._line(other)}])"

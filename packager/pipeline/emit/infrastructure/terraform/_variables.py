@@ -131,7 +131,11 @@ def _list_tests(value: str, spec: Mapping[str, object]) -> Iterator[tuple[str, s
         yield f"contains([{listed}], {value})", f"one of {', '.join(map(str, allowed))}"
     if "AllowedPattern" in spec:
         pattern = str(spec["AllowedPattern"])
-        yield f"can(regex({quote(pattern)}, {value}))", f"as the pattern {pattern} says"
+        if spec["Type"] == "CommaDelimitedList":
+            each = f"can(regex({quote(pattern)}, each))"
+            yield f"alltrue([for each in {value} : {each}])", f"as the pattern {pattern} says, each"
+        else:
+            yield f"can(regex({quote(pattern)}, {value}))", f"as the pattern {pattern} says"
     if "MaxLength" in spec:
         yield f"length({value}) <= {spec['MaxLength']}", f"{spec['MaxLength']} characters at most"
 
