@@ -43,8 +43,11 @@ def adapt_target(target: Target, device: Device, facts_dir: Path | None = None) 
         ),
         runtimes=tuple(_adapt_runtime(each, on_gpu=on_gpu) for each in runtimes),
         program=replace(program, handlers=(*program.handlers, *(_ON_GPU if on_gpu else ()))),
-        # hashicorp/aws has capacity providers since 6, and the files are written for 5 and later
-        deployment=replace(target.deployment, emits=(InfrastructureTool.CDK,)),
+        # hashicorp/aws 6.69 has capacity providers, and no word for a GPU's memory
+        deployment=replace(
+            target.deployment,
+            emits=(InfrastructureTool.CDK,) if on_gpu else target.deployment.emits,
+        ),
         machine=replace(
             target.machine,
             instances=found,

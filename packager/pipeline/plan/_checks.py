@@ -203,8 +203,8 @@ def _check_tools(request: BuildRequest, target: Target) -> Iterator[str]:
         own = f"{target.deployment.deploy.split()[0]} deploys it"
         if target.machine.instances:
             yield (
-                f"--emit {', '.join(others)}: capacity providers are in no resource that is "
-                f"written for it; {own}, or --emit {' or '.join(target.deployment.emits)}."
+                f"--emit {', '.join(others)}: Terraform's provider has no word for the memory of a "
+                f"GPU; {own}, or --emit {' or '.join(target.deployment.emits)}."
             )
             return
         yield (

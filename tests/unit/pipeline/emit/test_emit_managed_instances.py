@@ -220,7 +220,14 @@ def test_a_model_that_no_gpu_there_holds_is_refused() -> None:
         ({"python_minor": "3.12"}, "managed instances has no such runtime (3.13, 3.14)"),
         ({"memory_mb": 1024}, "managed instances takes 2048 to 32768 MB"),
         ({"timeout_seconds": 6000}, "managed instances takes 1 to 5400 seconds"),
-        ({"emit": (InfrastructureTool.TERRAFORM,)}, "or --emit cdk"),
+        (
+            {
+                "target": "aws-lambda-image",
+                "device": Device.CUDA,
+                "emit": (InfrastructureTool.TERRAFORM,),
+            },
+            "memory of a GPU; sam deploys it, or --emit cdk.",
+        ),
         ({"device": Device.CUDA}, "aws-lambda on managed instances has cpu alone"),
         ({"target": "azure-functions"}, "--compute managed-instances: azure-functions has"),
         ({"target": "gpu-container"}, "aws-lambda-image have managed instances"),

@@ -32,6 +32,14 @@ from packager.pipeline.emit.infrastructure.terraform._variables import (
 
 _OF_DESCRIPTIONS: Final = frozenset({"Revision"})
 """Parameters that only a version's description has: Terraform publishes one for each change."""
+_NEWER: Final = {
+    # aws_lambda_function_scaling_config, and capacity providers, which are of 6.24
+    # (https://github.com/hashicorp/terraform-provider-aws/issues/47770)
+    "FunctionScalingConfig": "6.55",
+    # https://github.com/hashicorp/terraform-provider-aws/pull/44858
+    "InvokedViaFunctionUrl": "6.29",
+}
+"""Properties that earlier versions of the provider do not take, the latest first."""
 _DATA: Final = ("aws_caller_identity", "aws_partition", "aws_region")
 
 
@@ -74,15 +82,10 @@ def list_terraform_files(
 
 
 def _name_versions(resources: Mapping[str, object]) -> Block:
-    """Return what the configuration needs: a public function URL takes a newer provider.
-
-    https://github.com/hashicorp/terraform-provider-aws/pull/44858
-    """
-    by_url = any(
-        "InvokedViaFunctionUrl" in getattr(each, "properties", {}) for each in resources.values()
-    )
-    wanted = ">= 6.29, < 7.0" if by_url else ">= 5.100, < 7.0"
-    provider: Value = {"source": "hashicorp/aws", "version": wanted}
+    """Return what the configuration needs: what is newer than 5.100 takes a newer provider."""
+    written = {name for each in resources.values() for name in getattr(each, "properties", {})}
+    least = next((version for name, version in _NEWER.items() if name in written), "5.100")
+    provider: Value = {"source": "hashicorp/aws", "version": f">= {least}, < 7.0"}
     required = Block("required_providers", (), (Attribute("aws", provider),))
     return Block("terraform", (), (Attribute("required_version", ">= 1.5"), None, required))
 

@@ -52,6 +52,10 @@ _THROTTLING: Final = {
     "ThrottlingRateLimit": Plain("throttling_rate_limit"),
     "ThrottlingBurstLimit": Plain("throttling_burst_limit"),
 }
+_NETWORK: Final = Nested(
+    "vpc_config",
+    {"SubnetIds": Plain("subnet_ids"), "SecurityGroupIds": Plain("security_group_ids")},
+)
 _DEAD_LETTERS: Final = Nested("dead_letter_config", {"Arn": Plain("arn")})
 
 _API_GATEWAY: Final = {
@@ -85,6 +89,7 @@ _API_GATEWAY: Final = {
             "StageName": Plain("stage_name"),
             "AccessLogSetting": _ACCESS_LOG,
             "MethodSettings": Apart(),
+            "Variables": Plain("variables"),
             "Tags": _TAGS,
         },
     ),
@@ -266,6 +271,31 @@ _WATCHING: Final = {
 }
 
 _LAMBDA: Final = {
+    "AWS::Lambda::CapacityProvider": Kind(
+        resource="aws_lambda_capacity_provider",
+        name="name",
+        attributes={"Ref": "{}.name", "Arn": "{}.arn"},
+        properties={
+            "VpcConfig": _NETWORK,
+            "PermissionsConfig": Nested(
+                "permissions_config",
+                {"CapacityProviderOperatorRoleArn": Plain("capacity_provider_operator_role_arn")},
+            ),
+            "InstanceRequirements": Nested(
+                "instance_requirements",
+                {
+                    "Architectures": Plain("architectures"),
+                    "AllowedInstanceTypes": Plain("allowed_instance_types"),
+                },
+            ),
+            "CapacityProviderScalingConfig": Nested(
+                "capacity_provider_scaling_config",
+                {"MaxVCpuCount": Plain("max_vcpu_count"), "ScalingMode": Plain("scaling_mode")},
+            ),
+            "KmsKeyArn": Plain("kms_key_arn"),
+            "Tags": _TAGS,
+        },
+    ),
     "AWS::Lambda::Alias": Kind(
         resource="aws_lambda_alias",
         attributes={"Ref": "{}.arn"},
@@ -328,13 +358,25 @@ _LAMBDA: Final = {
             "KmsKeyArn": Plain("kms_key_arn"),
             "CodeSigningConfigArn": Plain("code_signing_config_arn"),
             "ReservedConcurrentExecutions": Plain("reserved_concurrent_executions"),
-            "VpcConfig": Nested(
-                "vpc_config",
+            "VpcConfig": _NETWORK,
+            "CapacityProviderConfig": Nested(
+                "capacity_provider_config",
                 {
-                    "SubnetIds": Plain("subnet_ids"),
-                    "SecurityGroupIds": Plain("security_group_ids"),
+                    "LambdaManagedInstancesCapacityProviderConfig": Nested(
+                        "lambda_managed_instances_capacity_provider_config",
+                        {
+                            "CapacityProviderArn": Plain("capacity_provider_arn"),
+                            "PerExecutionEnvironmentMaxConcurrency": Plain(
+                                "per_execution_environment_max_concurrency"
+                            ),
+                            "ExecutionEnvironmentMemoryGiBPerVCpu": Plain(
+                                "execution_environment_memory_gib_per_vcpu"
+                            ),
+                        },
+                    )
                 },
             ),
+            "FunctionScalingConfig": Apart(),
             "FileSystemConfigs": Nested(
                 "file_system_config",
                 {"Arn": Plain("arn"), "LocalMountPath": Plain("local_mount_path")},
@@ -379,7 +421,12 @@ _LAMBDA: Final = {
     ),
     # a function publishes its versions itself: `publish`
     "AWS::Lambda::Version": Kind(
-        resource="", properties={"Description": Apart(), "FunctionName": Apart()}
+        resource="",
+        properties={
+            "Description": Apart(),
+            "FunctionName": Apart(),
+            "FunctionScalingConfig": Apart(),
+        },
     ),
     "AWS::CodeDeploy::Application": Kind(
         resource="aws_codedeploy_app",
@@ -460,6 +507,7 @@ _EVENTS: Final = {
             "PermissionsBoundary": Plain("permissions_boundary"),
             "AssumeRolePolicyDocument": JsonText("assume_role_policy"),
             "Policies": Apart(),
+            "ManagedPolicyArns": Apart(),
             "Tags": _TAGS,
         },
     ),

@@ -33,6 +33,7 @@ from packager.pipeline.emit.infrastructure.terraform._template import (
 from packager.pipeline.emit.infrastructure.terraform._translation import (
     Resource,
     Translation,
+    list_managed_policies,
     list_policies,
     make_block,
 )
@@ -72,6 +73,12 @@ def _make_policies(role: Resource, translation: Translation) -> Parts:
             Attribute("policy", translation.expressions.convert_json(policy["PolicyDocument"])),
         )
         made.append(make_block("aws_iam_role_policy", label, tests, items))
+    for label, named in list_managed_policies(role).items():
+        attached = (
+            Attribute("role", Code(translation.name_attribute(role.name, "Ref"))),
+            Attribute("policy_arn", translation.convert(named)),
+        )
+        made.append(make_block("aws_iam_role_policy_attachment", label, role.tests, attached))
     return Parts(resources=tuple(made))
 
 
@@ -85,8 +92,10 @@ def _make_code(function: Resource, translation: Translation) -> Parts:
     ]
     published: tuple[Item, ...] = (Attribute("publish", value=True),) if versions else ()
     code = read_object(function.properties["Code"], function.name)
+    scaled = _make_scaling_config(function, translation)
     if "ImageUri" in code:
-        return Parts(items=(Attribute("image_uri", Code("var.image_uri")), *published))
+        image = Attribute("image_uri", Code("var.image_uri"))
+        return Parts(items=(image, *published), resources=scaled)
     name = PurePosixPath(str(code["S3Key"])).name
     if name != PurePosixPath(CODE).name:
         return Parts(items=(*_name_file(_name_check(name)), *published))
@@ -112,7 +121,30 @@ def _make_code(function: Resource, translation: Translation) -> Parts:
             Attribute("source", file),
         ),
     )
-    return Parts(items=(*items, *published), resources=(uploaded,))
+    return Parts(items=(*items, *published), resources=(uploaded, *scaled))
+
+
+def _make_scaling_config(function: Resource, translation: Translation) -> tuple[Block, ...]:
+    """Return how many environments the version has that the function publishes last."""
+    if "FunctionScalingConfig" not in function.properties:
+        return ()
+    known = {
+        "MinExecutionEnvironments": Plain("min_execution_environments"),
+        "MaxExecutionEnvironments": Plain("max_execution_environments"),
+    }
+    bounds = read_object(function.properties["FunctionScalingConfig"], function.name)
+    address = translation.name_address(function)
+    items = (
+        Attribute("function_name", Code(f"{address}.function_name")),
+        Attribute("qualifier", Code(f"{address}.version")),
+        Block(
+            "function_scaling_config",
+            (),
+            tuple(convert_properties(bounds, known, translation.expressions)),
+        ),
+    )
+    kind = "aws_lambda_function_scaling_config"
+    return (make_block(kind, function.label, function.tests, items),)
 
 
 def _name_check(name: str) -> Code:

@@ -151,6 +151,8 @@ class Translation:
             for name in list_roles(resource.properties):
                 role = self.resources[name]
                 found += [f"aws_iam_role_policy.{each}" for each in list_policies(role)]
+                attached = list_managed_policies(role)
+                found += [f"aws_iam_role_policy_attachment.{each}" for each in attached]
         return [Code(each) for each in found]
 
 
@@ -188,6 +190,7 @@ def list_roles(value: object) -> Iterator[str]:
                     "Role",
                     "RoleArn",
                     "ServiceRoleArn",
+                    "CapacityProviderOperatorRoleArn",
                 }:
                     yield role
                 case _:
@@ -206,3 +209,9 @@ def list_policies(role: Resource) -> dict[str, tuple[tuple[str, ...], Mapping[st
             label = f"{role.label}_{snake(str(each['PolicyName'])).replace('-', '_')}"
             found[label] = ((*role.tests, *tests), each)
     return found
+
+
+def list_managed_policies(role: Resource) -> dict[str, object]:
+    """Return the policies that are attached to a role by their labels."""
+    found = read_list(role.properties.get("ManagedPolicyArns", []), role.name)
+    return {f"{role.label}_managed_{place}": each for place, each in enumerate(found)}

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import hcl2
@@ -15,7 +15,16 @@ import hcl2
 from packager import targets
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
-from packager.types import Front, HttpAuth, InfrastructureTool, ReplaySample, Rollout
+from packager.types import (
+    Compute,
+    FileRecord,
+    Front,
+    HttpAuth,
+    InfrastructureTool,
+    ReplaySample,
+    Rollout,
+    Weights,
+)
 from tests import fake_plan, sam
 
 HOSTILE: Final = "${var.x} %{if true} \"q\" 'a' \\n {{resolve:ssm:x}} ü"
@@ -37,6 +46,30 @@ BUILDS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "image with a rollout": {"target": "aws-lambda-image", "rollout": Rollout.LINEAR},
     "hostile names": {"front": Front.NONE},
+    "weights fetched": {"weights": Weights.FETCH, "rollout": Rollout.CANARY},
+    "weights mounted": {
+        "weights": Weights.MOUNT,
+        "front": Front.REST_API,
+        "events": ("sqs",),
+        "output_to": "s3://bucket/p",
+    },
+    "managed instances": {
+        "compute": Compute.MANAGED_INSTANCES,
+        "front": Front.FUNCTION_URL,
+        "auth": HttpAuth.NONE,
+    },
+    "weights fetched by managed instances": {
+        "compute": Compute.MANAGED_INSTANCES,
+        "weights": Weights.FETCH,
+        "front": Front.NONE,
+    },
+    "an image on managed instances": {
+        "target": "aws-lambda-image",
+        "compute": Compute.MANAGED_INSTANCES,
+        "rollout": Rollout.LINEAR,
+        "events": ("sqs",),
+        "output_to": "s3://bucket/p",
+    },
 }
 PARSED: Final = (
     "http-api with jwt and a canary",
@@ -45,6 +78,10 @@ PARSED: Final = (
     "every source",
     "image with a rollout",
     "hostile names",
+    "weights fetched",
+    "weights mounted",
+    "managed instances",
+    "an image on managed instances",
 )
 """Builds whose files are parsed, which takes a second each."""
 _SAMPLE: Final = ReplaySample(
@@ -55,9 +92,9 @@ _SAMPLE: Final = ReplaySample(
 def emit_build(base: Path, name: str, *, archive_bytes: int | None = None) -> Path:
     """Emit one of the builds into `base/out`; `archive_bytes` is the size that its zip has."""
     settings = dict(BUILDS[name])
-    target = targets.load(settings.get("target", "aws-lambda"))
-    runtime = next(each for each in target.runtimes if each.python_minor == "3.13")
     request = fake_plan.request(**settings, emit=tuple(InfrastructureTool))
+    target = targets.load_for(request.target)
+    runtime = next(each for each in target.runtimes if each.python_minor == "3.13")
     changes: dict[str, Any] = {}
     if name == "hostile names":
         changes["model"] = fake_plan.model(HOSTILE)
@@ -67,6 +104,10 @@ def emit_build(base: Path, name: str, *, archive_bytes: int | None = None) -> Pa
     out = base / "out"
     out.mkdir(parents=True)
     artifact = package(verified, plan, out)
+    if "weights" in settings:
+        listed = FileRecord(PurePosixPath("model.pkl"), fake_plan.DIGEST, 700 << 20)
+        bundle = replace(verified.bundle, weights=(listed,), weights_root=base)
+        verified = replace(verified, bundle=bundle)
     if archive_bytes is not None:
         artifact = replace(artifact, size_bytes=archive_bytes)
     emit(artifact, verified, plan, out)
@@ -158,8 +199,8 @@ def _unquote(value: Any) -> Any:
     return value
 
 
-def load_schema() -> dict[str, Any]:
-    """Return what the provider takes: see tools/terraform_schema.py."""
-    path = Path(__file__).parent / "provider_schema.json"
+def load_schema(version: str) -> dict[str, Any]:
+    """Return what a version of the provider takes: see tools/terraform_schema.py."""
+    path = Path(__file__).parent / f"provider_schema_{version}.json"
     found: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,9 +27,6 @@ from tools import terraform_schema
 
 Emitted = Callable[[str], Path]
 _ARGUMENTS: Final = frozenset({"count", "depends_on", "lifecycle"})
-_NEWER: Final = {("aws_lambda_permission", "invoked_via_function_url")}
-"""Arguments that came after the recorded version of the provider: 6.29
-(https://github.com/hashicorp/terraform-provider-aws/pull/44858)."""
 every_build = pytest.mark.parametrize("name", list(BUILDS))
 parsed_builds = pytest.mark.parametrize("name", PARSED)
 
@@ -56,7 +54,10 @@ def _count_parts(resource: Mapping[str, Any]) -> Counter[str]:
     properties = resource["Properties"]
     match resource["Type"]:
         case "AWS::IAM::Role":
-            return Counter(aws_iam_role_policy=len([*_list_cases(properties["Policies"])]))
+            return Counter(
+                aws_iam_role_policy=len([*_list_cases(properties.get("Policies", []))]),
+                aws_iam_role_policy_attachment=len(properties.get("ManagedPolicyArns", [])),
+            )
         case "AWS::Events::Rule":
             return Counter(aws_cloudwatch_event_target=len(properties["Targets"]))
         case "AWS::ApplicationAutoScaling::ScalableTarget":
@@ -64,10 +65,13 @@ def _count_parts(resource: Mapping[str, Any]) -> Counter[str]:
         case "AWS::ApiGateway::Stage":
             return Counter(aws_api_gateway_method_settings=1)
         case "AWS::Lambda::Alias":
-            return Counter(aws_lambda_provisioned_concurrency_config=1)
+            warm = "ProvisionedConcurrencyConfig" in properties
+            return Counter(aws_lambda_provisioned_concurrency_config=warm)
         case "AWS::Lambda::Function":
-            zipped = properties.get("Code", {}).get("S3Key") == "Function.zip"
-            return Counter(aws_s3_object=1) if zipped else Counter()
+            return Counter(
+                aws_s3_object=properties.get("Code", {}).get("S3Key") == "Function.zip",
+                aws_lambda_function_scaling_config="FunctionScalingConfig" in properties,
+            )
         case _:
             return Counter()
 
@@ -157,18 +161,30 @@ def test_each_rule_is_a_precondition_of_the_function(emitted: Emitted, name: str
     assert len(lifecycle["precondition"]) == sum(len(each["Assertions"]) for each in rules) > 0
 
 
+@pytest.mark.parametrize("version", ["5", "6"])
 @parsed_builds
-def test_each_argument_is_one_that_the_provider_takes(emitted: Emitted, name: str) -> None:
-    schema = load_schema()
-    resources = _configuration(emitted(name)).resources
+def test_each_argument_is_one_that_the_provider_takes(
+    emitted: Emitted, name: str, version: str
+) -> None:
+    """5 is 5.100, 6 is 6.69."""
+    schema = load_schema(version)
+    found = _configuration(emitted(name))
+    takes = re.findall(r'version = ">= (\d+)[.]\d+, < 7.0"', found.texts["versions.tf"])
 
     unknown = [
         f"{kind}.{label}: {wrong}"
-        for (kind, label), body in resources.items()
-        for wrong in _list_wrong(body, schema[kind], _ARGUMENTS)
-        if (kind, wrong) not in _NEWER
+        for (kind, label), body in found.resources.items()
+        for wrong in _list_unknown(kind, body, schema)
     ]
-    assert unknown == []
+    # what the configuration says of versions is so
+    assert (unknown == []) is (int(version) >= int(takes[0])), unknown
+
+
+def _list_unknown(kind: str, body: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
+    if kind in schema:
+        yield from _list_wrong(body, schema[kind], _ARGUMENTS)
+    else:
+        yield "the type"
 
 
 def _list_wrong(
@@ -194,29 +210,21 @@ def _list_wrong(
 def test_the_provider_has_every_type_of_the_table() -> None:
     types = {kind.resource for kind in KINDS.values() if kind.resource}
 
-    assert types <= load_schema().keys()
+    assert types <= load_schema("6").keys()
+    assert types - load_schema("5").keys() == {"aws_lambda_capacity_provider"}
 
 
-_GONE_IN_6 = {
-    "aws_api_gateway_deployment": {
-        *("stage_name", "stage_description", "canary_settings"),
-        *("invoke_url", "execution_arn"),
-    },
-}
-# Of the types that are written, all that version 6 removed or renamed, as its upgrade guide has it:
+_GONE_IN_6 = {"aws_api_gateway_deployment": {"invoke_url", "execution_arn"}}
+# Of the types that are written, what version 6 has no more to read, as its upgrade guide has it:
 # https://registry.terraform.io/providers/hashicorp/aws/latest/docs/guides/version-6-upgrade
 
 
 @every_build
 def test_nothing_is_written_that_version_6_has_no_more(emitted: Emitted, name: str) -> None:
     out = emitted(name)
-    found = _configuration(out).find_texts("resource")
     whole = "".join((out / "terraform" / file).read_text() for file in ("main.tf", "outputs.tf"))
 
     assert set(_GONE_IN_6) <= {kind.resource for kind in KINDS.values()}
-    for (kind, _), body in found.items():
-        written = set(re.findall(r"^  (\w+) += ", body, re.MULTILINE))
-        assert not written & _GONE_IN_6.get(kind, set())
     for kind, names in _GONE_IN_6.items():
         assert not re.search(rf"{kind}\.\w+(\[0\])?\.({'|'.join(names)})\b", whole)
     assert "data.aws_region.current.name" not in whole
@@ -309,8 +317,17 @@ def test_a_zip_that_lambda_does_not_take_directly_needs_a_bucket(tmp_path: Path)
     assert "default" not in large.find_blocks("variable")["code_bucket"]
 
 
-@pytest.mark.parametrize(("name", "least"), [("function-url", ">= 6.29"), ("http-api", ">= 5.100")])
-def test_a_public_url_needs_the_provider_that_limits_it(
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("function-url", ">= 6.29"),
+        ("http-api", ">= 5.100"),
+        ("weights mounted", ">= 5.100"),
+        ("managed instances", ">= 6.55"),
+        ("an image on managed instances", ">= 6.55"),
+    ],
+)
+def test_what_is_newer_needs_the_provider_that_has_it(
     emitted: Emitted, name: str, least: str
 ) -> None:
     found = _configuration(emitted(name)).texts["versions.tf"]
@@ -325,7 +342,7 @@ def test_a_public_url_needs_the_provider_that_limits_it(
         ("Resources", {"Type": "AWS::SQS::Queue", "Properties": {"Fifo": True}}, "Fifo"),
         ("Outputs", {"Value": {"Fn::Base64": "x"}}, "Fn::Base64"),
         ("Outputs", {"Value": {"Ref": "Nothing"}}, "Nothing"),
-        ("Conditions", {"Fn::Contains": [["x"], "x"]}, "Fn::Contains"),
+        ("Conditions", {"Fn::ValueOf": ["Subnet", "VpcId"]}, "Fn::ValueOf"),
     ],
 )
 def test_what_has_no_translation_is_not_left_out(
@@ -347,14 +364,48 @@ def test_what_has_no_translation_is_not_left_out(
 def test_a_type_that_is_new_is_recorded_of_the_provider(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert terraform_schema.list_types() == sorted(load_schema())
+    assert terraform_schema.list_types() == sorted(load_schema("6"))
     new = Kind(resource="aws_new", properties={})
     monkeypatch.setattr(terraform_schema, "KINDS", {"AWS::New": new})
     types: Any = {name: {"block": {}} for name in terraform_schema.list_types()}
     known = {"provider_schemas": {terraform_schema._PROVIDER: {"resource_schemas": types}}}
     (tmp_path / "all.json").write_text(json.dumps(known))
-    monkeypatch.setattr(terraform_schema, "OUT", tmp_path / "kept.json")
+    monkeypatch.setattr(terraform_schema, "FOLDER", tmp_path)
     monkeypatch.setattr("sys.argv", ["terraform_schema", str(tmp_path / "all.json")])
     terraform_schema.main()
 
-    assert "aws_new" in json.loads((tmp_path / "kept.json").read_text())
+    assert "aws_new" in json.loads((tmp_path / "provider_schema_5.json").read_text())
+
+
+_BINDINGS = """
+class New(cdktn.TerraformResource):
+    pass
+
+class NewConfig(cdktn.TerraformMetaArguments):
+    def __init__(self, *, count: int | None = None, name: str, rule: typing.Optional[
+        typing.Union["IResolvable", typing.Sequence[typing.Union["NewRule", typing.Dict]]]] = None,
+        docs: typing.Optional[str] = None) -> None:
+        "See https://registry.terraform.io/providers/hashicorp/aws/6.69.1/docs/resources/new"
+
+class NewRule:
+    def __init__(self, *, path: str, every: typing.Optional[int] = None) -> None:
+        pass
+"""
+
+
+def test_what_a_provider_takes_is_read_of_its_bindings_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = tmp_path / "cdktn.whl"
+    with zipfile.ZipFile(wheel, "w") as made:
+        made.writestr("cdktn_provider_aws/new/__init__.py", _BINDINGS)
+    new = Kind(resource="aws_new", properties={})
+    monkeypatch.setattr(terraform_schema, "KINDS", {"AWS::New": new})
+
+    version, kept = terraform_schema.record_schema(wheel)
+
+    assert version == "6"
+    rule = {"required": False, "arguments": {"path": True, "every": False}, "blocks": {}}
+    assert kept == {
+        "aws_new": {"arguments": {"name": True, "docs": False}, "blocks": {"rule": rule}}
+    }
