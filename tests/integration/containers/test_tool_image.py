@@ -19,7 +19,7 @@ from tests.integration.containers import base
 from tests.integration.containers.engine import Engine
 from tests.integration.containers.lint import lint
 
-pytestmark = [pytest.mark.slow, pytest.mark.rare]
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
 _BASE = "local/python:3.13-slim"
 _NAMESPACES = (
@@ -62,6 +62,7 @@ def test_the_image_has_no_rights_and_says_its_version(engine: Engine, image: str
     assert engine.inspect(image)["Config"]["User"] == "65532:65532"
 
 
+@pytest.mark.rare
 def test_a_model_is_built_and_proven_inside(engine: Engine, image: str, tmp_path: Path) -> None:
     """As the line in the documentation does, with this machine's network for its index."""
     (work := tmp_path / "work").mkdir()
