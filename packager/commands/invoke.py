@@ -18,6 +18,7 @@ from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.local_boot import prepare_boot, read_sent, without_sent
 from packager.errors import ConfigurationError, suggest_name
 from packager.probes.aws_source_events import source_event
+from packager.system.redaction import take_end
 from packager.targets.hosts import HOSTS, Answered, Call, Delivers, Host
 from packager.targets.lambda_emulator import why_not_provable
 from packager.types import Door, Invocation, Target
@@ -82,7 +83,7 @@ def invoke_artifact(
         "peak_rss_bytes": stats.peak_rss_bytes,
         "first_ms": answers[0].seconds * 1000,
         "warm_ms": statistics.median(warm) if warm else None,
-        "log": without_sent(log)[-_LOG_TAIL:],
+        "log": take_end(without_sent(log), _LOG_TAIL),
     }
 
 
@@ -172,7 +173,10 @@ def _request_body(data: str | None, example: Path | None, folder: Path) -> bytes
         if data.startswith("@"):
             return _find_file(Path(data[1:]), folder).read_bytes()
     except OSError as error:
-        raise ConfigurationError(f"The request cannot be read: {error}.") from error
+        raise ConfigurationError(
+            f"The request cannot be read: {error.strerror}: {error.filename}. Name a file after @, "
+            "or give the body itself."
+        ) from error
     return data.encode()
 
 

@@ -30,6 +30,7 @@ from packager.deployments._settings import Settings, parse
 from packager.deployments._terminal import progress
 from packager.environments import interpreters
 from packager.errors import EmulatorError
+from packager.system.redaction import take_end
 from packager.targets.lambda_emulator import Emulator, http_event, why_not_bootable
 from packager.types import Architecture
 
@@ -85,7 +86,8 @@ def boot_function(artifact: Built, settings: Settings) -> Iterator[Emulator]:
         # its process starts with the first request
         if call_over_http(emulator, http_event("GET", "/ping", b"", {}))[0] != 200:
             raise EmulatorError(
-                f"The function does not start. Its log ends:\n{emulator.log()[-_LOG_TAIL:]}\n"
+                "The function does not start. Its log ends:\n"
+                f"{take_end(emulator.log(), _LOG_TAIL)}\n"
                 "`packager doctor` says what this machine lacks."
             )
         yield emulator

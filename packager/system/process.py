@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from packager.errors import StorageError, ToolError
+from packager.system.redaction import take_end
 
 _FULL: Final = (
     "No space left on device",
@@ -94,7 +95,7 @@ def run(
 
 def explain_failure(name: str, result: Done) -> StorageError | ToolError:
     """Return what `run` raises with `check` where a program ended with another code than 0."""
-    tail = (result.stderr or result.stdout).strip()[-4000:]
+    tail = take_end((result.stderr or result.stdout).strip(), 4000)
     if any(mark in tail for mark in _FULL):
         return StorageError(f"{name}: the disk is full.\n{tail}")
     return ToolError(f"{name} {name_ending(result.returncode)}.\n{tail}".rstrip())

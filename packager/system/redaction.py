@@ -113,6 +113,14 @@ def escape_controls(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
+def take_end(text: str, most: int) -> str:
+    """Return the last whole lines of at most `most` characters; of one longer line, its end."""
+    end = text[-most:]
+    if len(text) <= most or text[-most - 1] == "\n":
+        return end
+    return end.partition("\n")[2] or end
+
+
 def escape_json(document: str) -> str:
     """The JSON document, whose control characters and turns of direction are JSON's own escapes.
 

@@ -13,6 +13,7 @@ from packager.commands.difference.requests import Asked
 from packager.commands.difference.result import Amounts
 from packager.commands.local_boot import prepare_boot
 from packager.errors import ConfigurationError, EmulatorError
+from packager.system.redaction import take_end
 from packager.targets.hosts import HOSTS, PING, Answered, Call, ProcessStats
 from packager.targets.lambda_emulator import why_not_provable
 from packager.targets.lambda_emulator.parts import host_architecture
@@ -92,7 +93,8 @@ def _ask_one(
         first = running.ask(calls[0] if calls else PING)
         if first.failure is not None and first.loading:
             raise EmulatorError(
-                f"{side.given} does not start: {first.failure}\n{running.log()[-_LOG_TAIL:]}"
+                f"{side.given} does not start: {first.failure}\n"
+                f"{take_end(running.log(), _LOG_TAIL)}"
             )
         stats = running.stats()
         answers = [first, *map(running.ask, calls[1:])] if calls else []

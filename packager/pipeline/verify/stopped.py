@@ -13,6 +13,7 @@ from packager.errors import EmulatorError
 from packager.facts.modules import module_names
 from packager.pipeline.verify.missing import find_absent_modules, keep_rules
 from packager.system import sandbox
+from packager.system.redaction import take_end
 from packager.system.sandbox import endings, faults
 from packager.system.sandbox.faults import FUNCTION, SHARING_FUNCTION, Place
 from packager.system.sandbox.level_faults import explain_level
@@ -97,7 +98,7 @@ def _list_causes(
     found = Finding(
         check=Check.BOOT if answer.ending is None or answer.loading else Check.REPLAY,
         message=what,
-        hint=f"{hint} Its log ends:\n{log.strip()[-_LOG_TAIL:]}".strip(),
+        hint=f"{hint} Its log ends:\n{take_end(log.strip(), _LOG_TAIL)}".strip(),
         missing=rules[0] if rules else None,
     )
     absent = find_absent_modules(text, bundle.removed, bundle.root, where.unshipped)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from packager.system import procfs
+from packager.system.redaction import take_end
 from packager.system.sandbox import Confined, Confinement, describe, how_read_only
 from packager.system.scratch import make_scratch
 
@@ -104,4 +105,4 @@ class ConfinedProgram(ABC):
         return describe(self._confine())
 
     def _read_tail(self) -> str:
-        return self.log()[-_LOG_TAIL:]
+        return take_end(self.log(), _LOG_TAIL)

@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 
 from packager.errors import SandboxError, ToolError
 from packager.system import process, procfs
+from packager.system.redaction import take_end
 from packager.system.resources import WORKERS
 from packager.system.sandbox import endings, protections
 from packager.system.sandbox.confinement import Confinement
@@ -113,7 +114,7 @@ def run(
     """
     done = _run_with(features(), argv, inside, cwd, env, timeout_seconds)
     if check and done.returncode != 0:
-        tail = (done.stderr or done.stdout).strip()[-4000:]
+        tail = take_end((done.stderr or done.stdout).strip(), 4000)
         name = Path(argv[0]).name
         if done.returncode < 0:
             ending = endings.explain_code(done.returncode, done.stderr)

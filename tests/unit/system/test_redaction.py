@@ -6,7 +6,7 @@ import time
 import pytest
 
 from packager.errors import ConfigurationError
-from packager.system.redaction import escape_json, name_host, redact, redact_values
+from packager.system.redaction import escape_json, name_host, redact, redact_values, take_end
 
 
 @pytest.mark.parametrize(
@@ -125,3 +125,17 @@ def test_a_json_document_gives_a_terminal_no_order() -> None:
     assert json.loads(told) == value
     assert "é 漢" in told
     assert all(each == "\n" or each.isprintable() for each in told)
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "end"),
+    [
+        ("one\ntwo\nthree", 100, "one\ntwo\nthree"),
+        ("one\ntwo\nthree", 9, "two\nthree"),
+        ("one\ntwo\nthree", 8, "three"),
+        ("one\ntwo\nthree", 3, "ree"),
+        ("", 3, ""),
+    ],
+)
+def test_the_end_of_a_log_begins_with_a_whole_line(text: str, most: int, end: str) -> None:
+    assert take_end(text, most) == end
