@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 from packager.cli._choices import complete_target, define_choice, define_enum_choice
+from packager.cli._choices.rates import read_rate
 from packager.cli._panels import Panel
 from packager.types import BOUNDS, Architecture, HttpAuth, InfrastructureTool
 from packager.types import Compute as ComputeName
@@ -122,11 +123,11 @@ Rate: TypeAlias = Annotated[
     float,
     typer.Option(
         "--rate",
-        min=1e-6,
-        max=1e6,
-        metavar="<per second>",
+        parser=read_rate,
+        metavar="<rate>",
         rich_help_panel=Panel.TARGET,
-        help="Requests per second assumed when estimating cost.",
+        help="Requests per second assumed when estimating cost, or per another time: 30/min, "
+        "1000/h, 20000/day, 1e6/month.",
     ),
 ]
 RequestRows: TypeAlias = Annotated[

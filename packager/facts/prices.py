@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final, TypeVar
 
-from packager.facts import read
+from packager.facts import OLD_DAYS, read
 from packager.facts._table import Table
 
 _Price = TypeVar("_Price")
@@ -24,6 +24,9 @@ class Sourced:
     unchecked: str
     """Where the figure was read in place of its source; empty where it was read there."""
     as_of: date
+
+    def is_old(self, today: date) -> bool:
+        return (today - self.as_of).days > OLD_DAYS
 
     @property
     def told(self) -> str:

@@ -180,7 +180,15 @@ class WayRow(TypedDict):
     dollars_per_million: float
     checked: bool
     """Whether every price was read at its vendor's page."""
+    requests_a_month: float
+    rows: int
+    at_work: float
+    """Instances that are at work at once on average."""
     prices: list[str]
+    prices_of: dict[str, str]
+    """Of each price, what it is paid for."""
+    old_prices: list[str]
+    """Of these, the ones that were last read more than 90 days ago."""
     idle_seconds: float | None
     """Time after which an instance that nobody asks is taken to be gone."""
     idle_source: str

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
 from packager.commands.console.printable import escape
+from packager.commands.targets.costs import MONTH_SECONDS
 from packager.commands.targets.fit import format_percent
 from packager.commands.targets.weighing import format_start
+from packager.facts import OLD_DAYS
 from packager.types import Choice, TargetRow, WayRow
 
 _UNCHECKED: Final = "?"
+_OLD: Final = f"read more than {OLD_DAYS} days ago"
 _COLUMNS: Final = ("cold", "compute", "HTTP", "starting", "$/month", "$/1M ")
 
 
@@ -64,8 +67,10 @@ def print_choice(out: Console, choice: Choice) -> None:
             f"{choice['rows']:,} row{'s' * (choice['rows'] > 1)})."
         ),
         "start: CPU time, measured, and the time for the weights, by a speed that others state",
-        *dict.fromkeys(
-            f"speed: {row['weights_speed']}" for row in choice["ways"] if row["weights_speed"]
+        *(
+            f"speed of {row['name']}: {row['weights_speed']}"
+            for row in choice["ways"]
+            if row["weights_speed"]
         ),
     ):
         out.print(line, style="dim", soft_wrap=True)
@@ -94,12 +99,35 @@ def _format_dollars(dollars: float) -> str:
         return "-"
     if dollars < 0.005:
         return "<0.01"
+    if dollars >= 1e6:
+        return f"{dollars / 1e6:,.2f}M" if dollars < 1e8 else f"{dollars / 1e6:,.0f}M"
     return f"{dollars:,.2f}" if dollars < 1000 else f"{dollars:,.0f}"
+
+
+def _tell_requests(way: WayRow) -> str:
+    """Tell what is asked, so that a rate of another time is seen to be one."""
+    rate = way["requests_a_month"] / MONTH_SECONDS
+    return (
+        f"for {way['requests_a_month']:,.0f} requests a month of {way['rows']:,} "
+        f"row{'s' * (way['rows'] > 1)}, {f'{rate:,.0f}' if rate >= 100 else f'{rate:.3g}'} a second"
+    )
+
+
+def _list_prices(ways: Sequence[WayRow]) -> Iterator[str]:
+    """Yield each price with what it is paid for."""
+    named: dict[str, dict[str, None]] = {}
+    for way in ways:
+        for each in way["prices"]:
+            named.setdefault(each, {})[way["prices_of"][each]] = None
+    old = {each for way in ways for each in way["old_prices"]}
+    for each, names in named.items():
+        yield f"price of {', '.join(names)}: {each}" + (f", {_OLD}" if each in old else "")
 
 
 def _print_notes(out: Console, ways: Sequence[WayRow]) -> None:
     """Say what the columns are, what is assumed, and whose prices stand behind them."""
     lines = [
+        _tell_requests(ways[0]),
         "compute, HTTP endpoint, starting (cold starts, and what is kept started): dollars a month",
         "$/1M: dollars for a million predictions",
     ]
@@ -113,8 +141,5 @@ def _print_notes(out: Console, ways: Sequence[WayRow]) -> None:
         f"({source})"
         for seconds, source in idle.items()
     ]
-    lines += [
-        f"price: {each}" for each in dict.fromkeys(it for way in ways for it in way["prices"])
-    ]
-    for line in lines:
+    for line in (*lines, *_list_prices(ways)):
         out.print(line, style="dim", soft_wrap=True)

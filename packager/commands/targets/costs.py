@@ -76,6 +76,11 @@ class Way:
         return self.compute + self.http + self.starts + self.standby
 
     @property
+    def at_work(self) -> float:
+        """Instances that are at work at once on average, kept started or not."""
+        return self.requests / MONTH_SECONDS * self.request_seconds
+
+    @property
     def per_million(self) -> float:
         """Dollars for a million predictions."""
         return self.dollars / self.requests / self.rows * 1e6
@@ -87,6 +92,8 @@ class Way:
 
     @property
     def label(self) -> str:
+        if self.instances >= 100_000:
+            return f"{self.name} x{self.instances / 1e6:.3g}M"
         return f"{self.name} x{self.instances}" if self.instances > 1 else self.name
 
 

@@ -225,6 +225,8 @@ def _explain_cost(measured: Measured, workload: Workload, ways: Sequence[Way]) -
         return f"{way.instances} x {way.name}, day and night, by its CPUs' speed; {way.beside}"
     rows = f"{workload.rows:,} row{'s' if workload.rows > 1 else ''}"
     cold = f", {format_percent(way.cold_share)} of them cold" if way.idle else ""
+    if way.at_work >= 1:
+        cold += f", {way.at_work:,.0f} instances at work at once on average"
     return (
         f"{way.label} on {way.architecture}, {way.memory_mb} MB for "
         f"{way.request_seconds * 1000:.3g} ms a request of {rows} "

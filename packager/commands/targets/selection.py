@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from packager import targets
@@ -29,6 +30,7 @@ from packager.commands.targets.weighing import (
 )
 from packager.commands.targets.workload import Measured, Workload
 from packager.errors import PlanError, UnprovenError, VerificationError
+from packager.facts.prices import HttpFront
 from packager.models.registry import ModelRegistry
 from packager.pipeline.build import build, move_paths
 from packager.pipeline.emit import record_choice
@@ -122,13 +124,7 @@ class _Selection:
         names = [*self._list_targets()]
         for number, name in enumerate(names):
             asked = _choose_target(self.request, name, self.gpu)
-            _LOG.info("Trying %s", name)
-            try:
-                report = self._build(Option(name, asked.target.weights), asked)
-            except (PlanError, VerificationError) as error:
-                if not _too_large(error):
-                    raise
-                self.passed.append(f"{name}: {_first(error)}")
+            if (report := self._try(name, asked)) is None:
                 continue
             measured = read_measurements(report, self.gpu)
             if is_weighed(report, measured):
@@ -148,6 +144,17 @@ class _Selection:
         raise VerificationError(
             [Finding(check=Check.FIT, message=f"{why}.", hint="") for why in self.passed]
         )
+
+    def _try(self, name: str, asked: BuildRequest) -> BuildReport | None:
+        """Build for a target; None where the model is too large for it."""
+        _LOG.info("Trying %s", name)
+        try:
+            return self._build(Option(name, asked.target.weights), asked)
+        except (PlanError, VerificationError) as error:
+            if not _too_large(error):
+                raise
+            self.passed.append(f"{name}: {_first(error)}")
+            return None
 
     def _list_targets(self) -> Iterator[str]:
         """Yield those that have what the model and the request need; the others are passed over."""
@@ -279,6 +286,7 @@ def list_verdicts(verdicts: Sequence[Verdict]) -> list[TargetRow]:
 
 
 def _describe_way(way: Way) -> WayRow:
+    today = datetime.now(UTC).date()
     return {
         "name": way.name,
         "label": way.label,
@@ -296,7 +304,15 @@ def _describe_way(way: Way) -> WayRow:
         },
         "dollars_per_million": way.per_million,
         "checked": way.is_checked,
+        "requests_a_month": way.requests,
+        "rows": way.rows,
+        "at_work": way.at_work,
         "prices": list(dict.fromkeys(each.told for each in way.prices)),
+        "prices_of": {
+            each.told: "HTTP endpoint" if isinstance(each, HttpFront) else way.name
+            for each in way.prices
+        },
+        "old_prices": list(dict.fromkeys(each.told for each in way.prices if each.is_old(today))),
         "idle_seconds": None if way.idle is None else way.idle.seconds,
         "idle_source": "" if way.idle is None else way.idle.told,
     }

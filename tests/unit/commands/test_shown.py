@@ -139,10 +139,31 @@ def test_costs_are_one_table_the_cheapest_target_that_fits_first(
     assert max(map(len, table)) <= 80
     assert "…" not in out
     assert "?: a price in it was not read at its vendor's page" in out
-    assert "price: https://aws.amazon.com/lambda/pricing/, 2026-11-30\n" in out
+    assert "for 26,280 requests a month of 10 rows, 0.01 a second\n" in out
+    assert "price of on demand, SnapStart, provisioned: https://aws.amazon.com/lambda/" in out
+    assert "price of HTTP endpoint: https://docs.aws.amazon.com/whitepapers/" in out
+    assert re.search(r"price of g5.xlarge: .*, read more than 90 days ago\n", out)
+    assert "old_prices" in targets[0]["ways"][0]
     assert "cold: an instance is taken to be gone after 10 min without a request" in out
     assert "512 MB for 24.2 ms a request of 10 rows (measured), 0.0" not in out
     assert "of 10 rows (measured)" in out
+
+
+def test_millions_of_dollars_fit_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    measured = Measured(
+        unzipped_bytes=1, memory_bytes=1 << 29, init_seconds=0.6, answer_seconds=0.5, rows=1
+    )
+    asked = Workload(requests_per_second=1e6, rows=1000)
+    console.show_inspection(
+        {"summary": {}, "ledger": [], "targets": list_verdicts(verdicts_of(measured, asked))}
+    )
+
+    out = capsys.readouterr().out
+    table = out.partition("Targets")[2].partition("for 2,628,000,000,000 requests")[0]
+    assert "…" not in table
+    assert max(map(len, table.splitlines())) <= 80
+    assert re.search(r"on demand +x86 +<0.001 % +[\d,]+M", table)
+    assert re.search(r"[\d,]+ instances at work at once on average", out)
 
 
 def test_of_a_model_that_was_only_planned_there_is_one_margin_a_target(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import cast
 
@@ -106,3 +107,14 @@ def test_a_size_whose_body_would_be_too_large_is_left_out() -> None:
 
     assert 1 in {probe.rows for probe in found}
     assert 1000 not in {probe.rows for probe in found}
+
+
+@pytest.mark.parametrize(("columns", "most"), [(30, 1000), (100, 1000), (300, 100)])
+def test_a_table_is_timed_at_every_size_that_a_request_may_have(columns: int, most: int) -> None:
+    """By the size of its rows in a request, whose columns are named once."""
+    names = [f"mean radius of the measurement number {number}" for number in range(columns)]
+    wide = {"inputs": [{"name": name, "type": "double"} for name in names]}
+    found = of_sizes(fake_plan.model(signature=wide, example=None), SIZES, seed=0)
+
+    assert max(probe.rows for probe in found) == most
+    assert max(len(json.dumps(probe.body.decode())) for probe in found) < 6_291_456
