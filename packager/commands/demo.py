@@ -78,7 +78,7 @@ def run_demo(folder: Path, target: str = "aws-lambda") -> DemoResult:
             "sha256": report.artifact.sha256,
         },
         "next": [
-            *(run_command(name, artifact) for name in ("inspect", "invoke", "serve")),
+            *(run_command(name, artifact) for name in ("inspect", "invoke", "serve", "verify")),
             deploy_command(artifact, report.plan.target.deployment.deploy),
         ],
     }

@@ -264,6 +264,7 @@ def _summarize(
         "summary": _list_figures(report, done, report_sha256),
         "next": [
             run_command("invoke", folder),
+            run_command("verify", folder),
             deploy_command(folder, target.deployment.deploy),
         ],
     }

@@ -206,6 +206,14 @@ class Following:
     """Host and port for webhooks."""
     tag: str | None = None
     """Name of the place, for the tag of the version that runs there; None writes none."""
+    sign_key: str | None = None
+    """Private key that signs each version before it is deployed."""
+    required: tuple[str, ...] = ()
+    """Public keys whose holders must have signed."""
+    equivalence: str | None = None
+    """Largest difference that the proof may state, or `bit-equal`."""
+    least_rows: int | None = None
+    """Rows that the proof must have compared."""
     once: bool = False
     """End when there is nothing left to do."""
     retry: bool = False

@@ -17,6 +17,7 @@ from packager.cli._common import check_request
 from packager.cli._configuration import ConfiguredCommand, Job
 from packager.cli._configuration.file import ConfigurationFile
 from packager.cli._groups import OptionGroup, expand_groups
+from packager.cli._operate.check import LeastRows, RequiredEquivalence, SignedBy
 from packager.cli._panels import Panel
 from packager.commands import console
 from packager.errors import ConfigurationError
@@ -108,6 +109,19 @@ Tag: TypeAlias = Annotated[
 ]
 
 
+SignKey: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--sign-key",
+        metavar="<key>",
+        rich_help_panel=Panel.PROOF,
+        help="Private key that signs each version before it is deployed: a PEM file, awskms:ID, or "
+        "azurekms://VAULT.vault.azure.net/keys/NAME.",
+        show_default=False,
+    ),
+]
+
+
 def _read_following(
     *,
     deploy: Deploy = False,
@@ -118,6 +132,10 @@ def _read_following(
     interval: Interval = 60.0,
     listen: Listen = None,
     tag: Tag = None,
+    sign_key: SignKey = None,
+    require_signed_by: SignedBy = None,
+    require_equivalence: RequiredEquivalence = None,
+    min_rows: LeastRows = None,
 ) -> Following:
     """Raises BadParameter and ConfigurationError."""
     from packager.commands.cloud.follow.webhook_server import parse_address
@@ -140,6 +158,10 @@ def _read_following(
         interval_seconds=interval,
         listen=None if listen is None else parse_address(listen),
         tag=tag,
+        sign_key=sign_key,
+        required=tuple(require_signed_by or ()),
+        equivalence=require_equivalence,
+        least_rows=min_rows,
         once=run_once,
         retry=retry,
     )

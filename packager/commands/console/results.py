@@ -418,6 +418,8 @@ def show_step(found: FollowEvent) -> None:
         "retry_at": "the next try is at {}",
         "serving": "version {} was deployed last",
     }
+    if found["event"] == "failed" and found.get("stage") == "deploy" and "serving" not in found:
+        line += "; no version is known to have been deployed before"
     more = [text.format(found[key]) for key, text in ends.items() if key in found]  # type: ignore[literal-required]
     if "version" in found and found["version"] not in line:
         more.insert(0, f"version {found['version']}")

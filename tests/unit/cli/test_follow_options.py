@@ -38,6 +38,16 @@ def follow(*words: str, out: Path) -> tuple[int, str]:
         ((MODEL, "--deploy-command", "true", "--target", "azur"), "Did you mean"),
         ((MODEL, "--deploy-command", "true", "--tag", "a b"), "is no name of a place"),
         (
+            (MODEL, "--deploy-command", "true", "--require-signed-by", "a.pub"),
+            "Name the private key with --sign-key",
+        ),
+        ((MODEL, "--deploy-command", "true", "--sign-key", "none.pem"), "none.pem cannot be read"),
+        ((MODEL, "--deploy-command", "true", "--min-rows", "9"), "--min-rows has no effect"),
+        (
+            (MODEL, "--deploy-command", "true", "--require-equivalence", "-1"),
+            "neither bit-equal nor the largest difference",
+        ),
+        (
             (MODEL, "--deploy-command", "true", "--listen", "127.0.0.1:0"),
             "Set PACKAGER_WEBHOOK_SECRET",
         ),

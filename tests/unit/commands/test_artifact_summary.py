@@ -69,7 +69,8 @@ def test_an_artifact_tells_what_its_build_did(tmp_path: Path, evidence: Evidence
     assert summary["unproven because"] == evidence.why_unproven
     assert (summary["and unseen"] is None) == (not evidence.replay.unseen_rows)
     assert (summary["init"] is None) == (evidence.replay.cold_start is None)
-    assert found["next"][1].endswith("sam deploy --guided")
+    assert "verify" in found["next"][1]
+    assert found["next"][2].endswith("sam deploy --guided")
 
 
 def test_why_nothing_was_built_is_shown_in_a_line(

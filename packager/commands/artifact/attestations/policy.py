@@ -20,9 +20,10 @@ from packager.commands.artifact.attestations.statements import (
     EQUIVALENCE,
     PROVENANCE,
     Statement,
+    read_comparison,
     read_statement,
 )
-from packager.commands.artifact.description import DescribedArtifact, read_artifact
+from packager.commands.artifact.description import EVIDENCE, DescribedArtifact, read_artifact
 from packager.commands.artifact.report_values import read_amount, read_count
 from packager.errors import AttestationError, ConfigurationError, ModelFormatError
 from packager.types import ArtifactCheck, Json
@@ -80,6 +81,20 @@ def check_attestations(folder: Path, policy: Policy) -> ArtifactCheck:
     except (AttestationError, ModelFormatError) as error:
         problems = [str(error)]
     return {"name": CHECK, "passed": not problems, "problems": problems}
+
+
+def check_own_proof(folder: Path, wanted: Equivalence) -> ArtifactCheck:
+    """Hold the evidence itself to a bound, for whoever has just proven it.
+
+    Raises IntegrityError for a damaged report.
+    """
+    told = read_comparison(read_artifact(folder.absolute()))
+    why = (
+        f"{folder} is unproven, and --require-equivalence asks for a proof."
+        if told is None
+        else _explain_unequal(EVIDENCE, {"comparison": told}, wanted)
+    )
+    return {"name": CHECK, "passed": not why, "problems": [why] if why else []}
 
 
 @dataclass(slots=True)
@@ -179,37 +194,35 @@ def _check_equivalence(proofs: Sequence[Statement], wanted: Equivalence) -> Iter
         return
     failed: list[str] = []
     for proof in proofs:
-        why = _explain_unequal(proof, wanted)
+        why = _explain_unequal(proof.place, proof.predicate, wanted)
         if not why:
             return
         failed.append(why)
     yield from failed
 
 
-def _explain_unequal(proof: Statement, wanted: Equivalence) -> str:
+def _explain_unequal(place: str, predicate: Mapping[str, Json], wanted: Equivalence) -> str:
     """Say why the statement is not what is asked for; empty where it is."""
     try:
-        told = proof.predicate["comparison"]
+        told = predicate["comparison"]
         rows, mismatches = read_count(told["rows"]), read_count(told["mismatches"])
         largest, equal = _read_largest(told["largestDifference"]), told["bitEqual"] is True
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        return f"{proof.place} is no model equivalence as it is specified ({error!r})."
+        return f"{place} is no model equivalence as it is specified ({error!r})."
     if mismatches:
-        return f"{proof.place} states {mismatches} answers that differ."
+        return f"{place} states {mismatches} answers that differ."
     if rows < wanted.least_rows:
-        return (
-            f"{proof.place} states {rows} rows, fewer than the {wanted.least_rows} of --min-rows."
-        )
+        return f"{place} states {rows} rows, fewer than the {wanted.least_rows} of --min-rows."
     if wanted.largest_difference is None:
         if not equal or largest:
             return (
-                f"{proof.place} does not state that the answers are equal to the last bit: the "
+                f"{place} does not state that the answers are equal to the last bit: the "
                 f"largest difference is {largest:g}, and {_count_random(told)} outputs were "
                 "compared by type."
             )
     elif largest > wanted.largest_difference:
         return (
-            f"{proof.place} states a largest difference of {largest:g}, more than the "
+            f"{place} states a largest difference of {largest:g}, more than the "
             f"{wanted.largest_difference:g} of --require-equivalence."
         )
     return ""

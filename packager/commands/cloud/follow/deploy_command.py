@@ -138,13 +138,14 @@ def run_commands(
     env: Mapping[str, str],
     log: Path,
     *,
+    serving: str | None = None,
     pass_fds: Sequence[int] = (),
 ) -> None:
     """Run each command to its end, in the artifact's folder; their output goes to `log` and on.
 
-    Each is handed the descriptors. An interrupt ends the command that runs. Raises
-    DeploymentFailedError where one does not end with 0, StorageError where the log cannot be
-    written.
+    Each is handed the descriptors. `serving` is the version that was deployed last. An interrupt
+    ends the command that runs. Raises DeploymentFailedError where one does not end with 0,
+    StorageError where the log cannot be written.
     """
     try:
         log.unlink(missing_ok=True)
@@ -157,9 +158,22 @@ def run_commands(
         if why := _run_command(argv, folder, env, output, pass_fds):
             lines = "\n".join(f"  {line}" for line in output.tail)
             raise DeploymentFailedError(
-                f"`{describe_command(argv)}` {why}. What was deployed before still serves, unless "
-                f"these last lines of {log} say otherwise:\n{lines}"
+                f"`{describe_command(argv)}` {why}. {_describe_serving(serving)}\n"
+                f"The last lines of {log}:\n{lines}"
             )
+
+
+def _describe_serving(version: str | None) -> str:
+    if version is not None:
+        return (
+            f"Version {version}, which was deployed before, still serves, unless the lines below "
+            "say otherwise."
+        )
+    return (
+        "Nothing is known to have been deployed before it: no earlier version keeps serving. On "
+        "AWS, delete a stack that could not be made (ROLLBACK_COMPLETE) first: `aws cloudformation "
+        "delete-stack --stack-name NAME`. Then try again with --retry."
+    )
 
 
 class _Output:

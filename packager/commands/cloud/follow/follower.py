@@ -7,7 +7,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -82,10 +82,12 @@ class Actions:
 
     build: Callable[[str, Path], str]
     """Builds and proves a version into a folder; returns its sha256."""
-    deploy: Callable[[str, Path], None]
-    """Deploys a version's artifact, which lies in the folder."""
+    deploy: Callable[[str, Path, str | None], None]
+    """Deploys a version's artifact, which lies in the folder; takes the version deployed last."""
     tell: Callable[[FollowEvent], None]
     """Shows what happened."""
+    vouch: Callable[[Path], None] = lambda _: None
+    """Signs an artifact if it is to be, and holds it to what is required before it is deployed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -184,6 +186,11 @@ class Follower:
         except PackagerError as error:
             self._note_failure(wanted, "build", error)
             raise
+        try:
+            self.actions.vouch(artifact)
+        except PackagerError as error:
+            self._note_failure(wanted, "verify", error)
+            raise
         now_named = self.registry.read_alias(self.model)
         if now_named != version:
             self._tell(Event.SUPERSEDED, version, by=now_named)
@@ -192,7 +199,8 @@ class Follower:
         self._save(deploying=version)
         self._tell(Event.DEPLOYING, version, sha256=sha256)
         try:
-            self.actions.deploy(version, artifact)
+            serving = self.state.deployed.version if self.state.deployed else None
+            self.actions.deploy(version, artifact, serving)
         except PackagerError as error:
             self._note_failure(wanted, "deploy", error)
             raise
@@ -355,7 +363,9 @@ def write_time(at: float | None) -> str | None:
     return None if at is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
-def digest_settings(request: BuildRequest, deploy: DeployCommand) -> str:
+def digest_settings(
+    request: BuildRequest, deploy: DeployCommand, demands: Sequence[object] = ()
+) -> str:
     """Digest all options by which a version is built and deployed; not where the registry is.
 
     A file counts by its content, and so does packager's version. Raises ConfigurationError for a
@@ -367,7 +377,8 @@ def digest_settings(request: BuildRequest, deploy: DeployCommand) -> str:
         raise ConfigurationError(
             f"{error.filename} cannot be read: {error.strerror}. Name files that are there."
         ) from error
-    text = json.dumps([asked, deploy.texts, deploy.passed, __version__], sort_keys=True)
+    listed = [asked, deploy.texts, deploy.passed, __version__, *demands]
+    text = json.dumps(listed, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -26,6 +26,7 @@ from packager.commands.cloud.follow.follower import (
     make_event,
 )
 from packager.commands.cloud.follow.state import StateFolder
+from packager.commands.cloud.follow.vouching import Vouching, make_vouching
 from packager.commands.cloud.follow.webhook_server import listen_for_webhooks
 from packager.commands.cloud.follow.webhook_signature import SECRET_VARIABLE, DeliveryCheck
 from packager.commands.console.interruption import build_here
@@ -65,15 +66,16 @@ def follow_alias(request: BuildRequest, following: Following, shown: Shown) -> i
     check_place(request)
     deploy = parse_commands(following, target)
     tags = _make_tags(following, request, model)
+    vouching = make_vouching(following)
     secret = _take_secret() if following.listen else ""
     folder = StateFolder(request.output.folder.absolute(), model)
     with folder.hold() as lock:
         follower = Follower(
             model=model,
-            settings=digest_settings(request, deploy),
+            settings=digest_settings(request, deploy, _list_demands(following)),
             folder=folder,
             registry=MlflowRegistry(request.model.tracking_uri, request.model.registry_uri),
-            actions=_make_actions(request, deploy, folder, shown, lock),
+            actions=_make_actions(request, deploy, vouching, folder, shown, lock),
             tags=tags,
             interval_seconds=following.interval_seconds,
             state=folder.read(),
@@ -121,7 +123,12 @@ def _take_secret() -> str:
 
 
 def _make_actions(
-    request: BuildRequest, command: DeployCommand, folder: StateFolder, shown: Shown, lock: int
+    request: BuildRequest,
+    command: DeployCommand,
+    vouching: Vouching,
+    folder: StateFolder,
+    shown: Shown,
+    lock: int,
 ) -> Actions:
     model = folder.model
     registry = MlflowRegistry(request.model.tracking_uri, request.model.registry_uri)
@@ -143,12 +150,20 @@ def _make_actions(
                 ) from error
         return str(read_json(artifact / atomic_output.MARKER)["sha256"])
 
-    def deploy(version: str, artifact: Path) -> None:
-        env = build_environment(command, model.name, version)
+    def deploy(version: str, artifact: Path, serving: str | None) -> None:
+        env, log = build_environment(command, model.name, version), folder.root / _LOG_FILE
         with shown.progress(""), shown.deploying(version):
-            run_commands(command, artifact, env, folder.root / _LOG_FILE, pass_fds=(lock,))
+            run_commands(command, artifact, env, log, serving=serving, pass_fds=(lock,))
 
-    return Actions(build=build, deploy=deploy, tell=shown.tell)
+    return Actions(build=build, vouch=vouching.vouch, deploy=deploy, tell=shown.tell)
+
+
+def _list_demands(following: Following) -> tuple[object, ...]:
+    """List the demands on a version: without any, the digest is as if there were no such."""
+    asked = (
+        following.sign_key, following.required, following.equivalence, following.least_rows
+    )  # fmt: skip
+    return asked if any(asked) else ()
 
 
 @contextmanager

@@ -40,6 +40,12 @@ def sign_by(
         return sign_artifact(folder, _open_signer(key), builder_id=builder_id, image=digest)
 
 
+def check_signer(key: str) -> None:
+    """Raises ConfigurationError for a key that cannot sign, CloudError where a cloud refuses."""
+    with _explain_cloud(key):
+        _open_signer(key)
+
+
 def open_key(key: str) -> Key:
     """The public key in a file, or of a cloud. Raises as `sign_by` does."""
     with _explain_cloud(key):

@@ -23,6 +23,7 @@ from packager.commands.cloud.follow.follower import Actions, Follower, digest_se
 from packager.commands.cloud.follow.run import parse_alias
 from packager.commands.cloud.follow.state import Deployed, State, StateFolder
 from packager.errors import (
+    AttestationError,
     AuditUnavailableError,
     ConfigurationError,
     IndexUnavailableError,
@@ -62,6 +63,10 @@ class World:
     deploy_error: BaseException | None = None
     read_error: PackagerError | None = None
     tag_error: PackagerError | None = None
+    vouch_error: PackagerError | None = None
+    vouched: list[str] = field(default_factory=list)
+    serving: list[str | None] = field(default_factory=list)
+    """The version that was deployed last, as each deployment was told."""
 
     def read_alias(self, model: Registered) -> str:
         assert model == MODEL
@@ -77,8 +82,15 @@ class World:
         artifact.mkdir(exist_ok=True)
         return f"sha of {version}"
 
-    def deploy(self, version: str, artifact: Path) -> None:
+    def vouch(self, artifact: Path) -> None:
+        if self.vouch_error:
+            raise self.vouch_error
+        self.vouched.append(artifact.name)
+
+    def deploy(self, version: str, artifact: Path, serving: str | None) -> None:
         assert artifact.is_dir()
+        assert self.vouched[-1] == version
+        self.serving.append(serving)
         if self.deploy_error:
             raise self.deploy_error
         self.deployed.append(version)
@@ -103,7 +115,9 @@ class World:
             settings=settings,
             folder=folder,
             registry=self,
-            actions=Actions(build=self.build, deploy=self.deploy, tell=self.events.append),
+            actions=Actions(
+                build=self.build, deploy=self.deploy, tell=self.events.append, vouch=self.vouch
+            ),
             tags=self if tagged else None,
             now=lambda: self.at,
             state=folder.read(),
@@ -213,6 +227,34 @@ def test_a_deployment_that_fails_leaves_the_earlier_version_and_says_so(world: W
     assert StateFolder(world.root, MODEL).read().deployed == world.start().state.deployed
     assert world.deployed == ["1"]
     assert (world.root / "current").readlink() == Path("1")
+
+
+def test_a_first_deployment_that_fails_says_that_no_earlier_version_serves(world: World) -> None:
+    world.deploy_error = DeploymentFailedError("`sam deploy` ended with 1")
+
+    assert world.run() == 11
+    (failed,) = (each for each in world.events if each["event"] == "failed")
+    assert failed["stage"] == "deploy"
+    assert "serving" not in failed
+    world.deploy_error = None
+    assert world.run(retry=True) == 0
+    world.named = "2"
+    assert world.run() == 0
+    assert world.serving == [None, None, "1"]
+
+
+def test_what_is_not_as_it_is_required_is_not_deployed(world: World) -> None:
+    world.run()
+    world.named, world.vouch_error = "2", AttestationError("it states 20 rows")
+
+    assert [world.run(), world.run()] == [14, 14]
+    failed = next(each for each in world.events if each["event"] == "failed")
+    assert (failed["version"], failed["stage"], failed["serving"]) == ("2", "verify", "1")
+    assert world.deployed == ["1"]
+    assert world.start().state.deploying is None
+    world.vouch_error = None
+    assert world.run(retry=True) == 0
+    assert world.deployed == ["1", "2"]
 
 
 def test_an_interrupted_deployment_is_done_again(world: World) -> None:
@@ -408,6 +450,22 @@ def test_an_alias_that_is_not_there_yet_is_waited_for(world: World, loop: list[f
 
     assert loop == [60.0] * 5
     assert world.deployed == ["1"]
+
+
+def test_an_alias_that_is_deleted_leaves_what_runs_and_is_waited_for(
+    world: World, loop: list[float]
+) -> None:
+    world.run()
+    world.read_error = ModelNotFoundError("no alias")
+    assert world.run() == 3
+    follow(world, loop, most=4)
+
+    assert loop == [60.0] * 4
+    assert world.deployed == ["1"]
+    assert (world.root / "current").readlink() == Path("1")
+    world.read_error, world.named = None, "2"
+    assert world.run() == 0
+    assert world.deployed == ["1", "2"]
 
 
 def test_the_next_run_tries_a_fault_of_the_network_at_once(world: World) -> None:

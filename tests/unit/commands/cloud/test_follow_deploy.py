@@ -59,7 +59,24 @@ def test_commands_run_one_after_the_other_until_one_fails(tmp_path: Path) -> Non
 
     assert (tmp_path / "deploy.log").read_text() == "first\nsecond\n"
     # its own last lines, and not those of a command before it
-    assert str(failed.value).endswith("say otherwise:\n  second")
+    assert str(failed.value).endswith("deploy.log:\n  second")
+
+
+@pytest.mark.parametrize(
+    ("serving", "said"),
+    [
+        ("6", "Version 6, which was deployed before, still serves, unless"),
+        (None, "no earlier version keeps serving"),
+    ],
+)
+def test_a_failure_says_what_serves(serving: str | None, said: str, tmp_path: Path) -> None:
+    deploy = parse_commands(make("false"), load("aws-lambda"))
+    env = build_environment(deploy, "churn", "7")
+    with pytest.raises(DeploymentFailedError) as failed:
+        run_commands(deploy, tmp_path, env, tmp_path / "deploy.log", serving=serving)
+
+    assert said in str(failed.value)
+    assert ("still serves" in str(failed.value)) is (serving is not None)
 
 
 def test_what_it_prints_is_said_line_by_line_without_orders_to_the_terminal(

@@ -214,9 +214,9 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Ad
         yield ("127.0.0.1", int(address.rstrip("/").rpartition(":")[2])), accepted
 
 
-def post(server: Address, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+def post(server: Address, headers: dict[str, str], body: bytes, path: str = "/") -> tuple[int, str]:
     connection = http.client.HTTPConnection(*server, timeout=5)
-    connection.request("POST", "/", body, headers)
+    connection.request("POST", path, body, headers)
     answer = connection.getresponse()
     return answer.status, answer.read().decode()
 
@@ -226,6 +226,16 @@ def test_a_delivery_wakes_the_follower(served: tuple[Address, list[str]]) -> Non
     assert post(server, sign(make_body()), make_body())[0] == 202
     assert post(server, sign(make_body(), secret="guess"), make_body())[0] == 401
     assert accepted == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("path", ["/hooks/churn", "/../../etc/passwd", "/?a=b", "//", "/%00"])
+def test_the_signature_decides_and_not_the_path(
+    path: str, served: tuple[Address, list[str]]
+) -> None:
+    server, accepted = served
+    assert post(server, sign(make_body(), secret="guess"), make_body(), path)[0] == 401
+    assert accepted == []
+    assert post(server, sign(make_body()), make_body(), path)[0] == 202
 
 
 def test_a_refused_delivery_is_in_the_log_without_the_secret_and_not_each_time(
