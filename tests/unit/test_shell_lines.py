@@ -293,7 +293,7 @@ def test_what_is_not_parsed_is_on_a_page() -> None:
     assert {*NOT_PARSED, *CHECKS, *OF_OTHER_TESTS} - programs <= {"test", "pip"}
 
 
-@pytest.mark.parametrize("program", [*CHECKS, "CHECKOUT"])
+@pytest.mark.parametrize("program", [*sorted(CHECKS), "CHECKOUT"])
 def test_the_lines_of_a_program_are_ones_that_it_takes(program: str) -> None:
     for each in ALL:
         if is_script(each) if program == "CHECKOUT" else each.program == program:
