@@ -14,9 +14,10 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
+from packager.commands.artifact.added_files import check_added, note_added
 from packager.commands.artifact.attestations.envelopes import ATTESTATIONS, BUNDLES
 from packager.commands.artifact.bill_of_materials import check_lock, check_sbom
 from packager.commands.artifact.description import (
@@ -268,6 +269,7 @@ def _check_weights(artifact: DescribedArtifact) -> Iterator[str]:
 
 _CHECKS: Final[Mapping[str, Callable[[DescribedArtifact], Iterator[str]]]] = {
     "files": _check_files,
+    "added files": check_added,
     "function": _check_function,
     "manifest": _check_manifest,
     "weights": _check_weights,
@@ -291,9 +293,4 @@ def _list_notes(artifact: DescribedArtifact) -> Iterator[str]:
             f"{BUNDLES} is signed: `packager verify --identity --issuer` holds it to whom you "
             "believe."
         )
-    known = {*artifact.emitted, MARKER, ATTESTATIONS, BUNDLES, "function", "function.zip", WEIGHTS}
-    tops = {PurePosixPath(name).parts[0] for name in known if PurePosixPath(name).parts}
-    others = sorted(entry.name for entry in os.scandir(artifact.home) if entry.name not in tops)
-    if others:
-        shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" * (len(others) > 5))
-        yield f"No build wrote these files, and they are not deployed: {shown}."
+    yield from note_added(artifact)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from packager.commands import artifact
+from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.artifact.recorded_requests import find_recorded
 from packager.errors import CloudError, ConfigurationError, ModelFormatError
 from packager.pipeline.answers.comparison import split_differences
@@ -31,6 +32,7 @@ def replay_deployed(
     for what cannot be asked by, CloudError where the app cannot be asked.
     """
     recorded = _find_recorded(folder)
+    warn_of_changes(folder)
     try:
         words = tuple(headers)
         named = process.inherit(word.partition("=")[2] for word in words)

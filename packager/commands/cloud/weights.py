@@ -14,6 +14,7 @@ from typing import Final
 from packager import targets
 from packager.commands import artifact
 from packager.commands.artifact.description import MANIFEST, WEIGHTS, find_inside
+from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.cloud.stacks import (
     Client,
     MakeClient,
@@ -67,6 +68,7 @@ def push_weights(
     """
     bucket, prefix = read_destination(destination)
     files = list(_list_files(folder.absolute()))
+    warn_of_changes(folder)
     with explain_sdk_errors():
         store = (clients or make_client)("s3")
         pushed = [_push_file(file, store, bucket, f"{prefix}/{file.sha256}") for file in files]

@@ -1,0 +1,112 @@
+"""Files beside the function that no build wrote: told of, or refused where a tool takes them up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from packager.commands.artifact.attestations.envelopes import ATTESTATIONS, BUNDLES
+from packager.commands.artifact.description import WEIGHTS, DescribedArtifact, is_regular
+from packager.system.atomic_output import MARKER
+
+_FUNCTION: Final = "function"
+_CHECKED_ELSEWHERE: Final = frozenset({_FUNCTION, WEIGHTS})
+_SAMPLES: Final = "events"
+"""Sample events, which nothing deploys: your own may lie beside them."""
+_SAM_BUILD: Final = ".aws-sam"
+"""`sam deploy` takes the template in it before the one that lies in the folder."""
+_TAKEN_UP: Final = frozenset({".dockerignore", "Dockerfile.dockerignore"})
+"""`docker build` reads them without being told to."""
+_TOOLS_OWN: Final = (
+    *("terraform/.terraform", "terraform/.terraform.lock.hcl", "terraform/.terraform.tfstate.*"),
+    *("terraform/terraform.tfstate*", "terraform/*.tfvars", "terraform/*.tfvars.json"),
+    *("cdk/cdk.out", "cdk/cdk.context.json", "cdk/.venv", "cdk/node_modules"),
+)
+"""State and settings that Terraform and CDK keep in the folders that they are run in."""
+_SHOWN: Final = 5
+
+
+def check_added(artifact: DescribedArtifact) -> Iterator[str]:
+    """Name files that a tool would take along: it packs or compiles a whole folder."""
+    for name in sorted(_list_taken_up(artifact)):
+        if name == _SAM_BUILD:
+            yield (
+                f"{name} was added: `sam deploy` takes the template in it, and not template.yaml. "
+                "Remove it."
+            )
+        elif name in _list_signed(artifact):
+            if not _is_same(artifact.home, name):
+                yield f"{name} is not the {Path(name).name} beside {MARKER}. Sign again."
+        else:
+            yield (
+                f"{name} was added: no build wrote it, and what deploys the artifact may take it "
+                "along. Remove it."
+            )
+
+
+def note_added(artifact: DescribedArtifact) -> Iterator[str]:
+    """Tell of the files that are not deployed, and of those that are a tool's own."""
+    if (artifact.home / _SAM_BUILD).exists() and artifact.archive is None:
+        yield (
+            f"{_SAM_BUILD} is what `sam build` made, and `sam deploy` takes it. It is not compared "
+            "with the artifact: build it again, or compare what runs with --deployed."
+        )
+    own = sorted(name for name in _walk_beside(artifact) if _is_tools_own(name))
+    if own:
+        yield f"These files are your tools' own, and are not compared: {_show(own)}."
+    known = {*_list_folders(artifact), *artifact.emitted, *_CHECKED_ELSEWHERE, _SAM_BUILD}
+    known |= {_SAMPLES, MARKER, ATTESTATIONS, BUNDLES, "function.zip", *_TAKEN_UP}
+    others = sorted(each.name for each in os.scandir(artifact.home) if each.name not in known)
+    if others:
+        yield f"No build wrote these files, and they are not deployed: {_show(others)}."
+
+
+def _list_taken_up(artifact: DescribedArtifact) -> Iterator[str]:
+    for name in _TAKEN_UP - artifact.emitted.keys():
+        if (artifact.home / name).exists() or (artifact.home / name).is_symlink():
+            yield name
+    sam = artifact.home / _SAM_BUILD
+    if artifact.archive is not None and (sam.exists() or sam.is_symlink()):
+        yield _SAM_BUILD
+    yield from (name for name in _walk_beside(artifact) if not _is_tools_own(name))
+
+
+def _walk_beside(artifact: DescribedArtifact) -> Iterator[str]:
+    """Walk the build's own folders for what is not of the build; a link is not entered."""
+    for top in sorted(_list_folders(artifact)):
+        for here, folders, files in os.walk(artifact.home / top):
+            below = Path(here).relative_to(artifact.home)
+            links = [name for name in folders if (Path(here) / name).is_symlink()]
+            own = [name for name in folders if _is_tools_own((below / name).as_posix())]
+            folders[:] = sorted({*folders} - {*links, *own})
+            for name in sorted({*files, *links, *own}):
+                if (found := (below / name).as_posix()) not in artifact.emitted:
+                    yield found
+
+
+def _list_folders(artifact: DescribedArtifact) -> set[str]:
+    """Folders beside the function that the build wrote files into."""
+    found = {name.partition("/")[0] for name in artifact.emitted if "/" in name}
+    return found - _CHECKED_ELSEWHERE - {_SAMPLES}
+
+
+def _list_signed(artifact: DescribedArtifact) -> set[str]:
+    """Names of the statements that `packager sign` copies for the check of a new version."""
+    return {f"{each}/{ATTESTATIONS}" for each in _list_folders(artifact)}
+
+
+def _is_same(home: Path, name: str) -> bool:
+    both = home / name, home / Path(name).name
+    return all(map(is_regular, both)) and len({each.read_bytes() for each in both}) == 1
+
+
+def _is_tools_own(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in _TOOLS_OWN)
+
+
+def _show(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
