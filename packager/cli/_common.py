@@ -16,7 +16,7 @@ _Result = TypeVar("_Result", bound=Mapping[str, object])
 
 
 def check_request(request: BuildRequest) -> BuildRequest:
-    """Return the request. Raises BadParameter for a Python that is no minor version."""
+    """Return the request. Raises BadParameter for a Python that cannot be meant."""
     minor = request.target.python_minor
     if minor is not None and not (
         len(parts := minor.split(".")) == 2 and all(p.isdecimal() for p in parts)
@@ -24,6 +24,11 @@ def check_request(request: BuildRequest) -> BuildRequest:
         raise typer.BadParameter(
             f"{minor!r} is not a Python minor version: give one such as 3.13.",
             param_hint="--python",
+        )
+    if request.target.arm64_python is not None and request.target.architecture != "arm64":
+        raise typer.BadParameter(
+            "it has no effect without --arch arm64: add --arch arm64, or leave it out",
+            param_hint="--arm64-python",
         )
     return request
 

@@ -54,6 +54,20 @@ Arch: TypeAlias = Annotated[
         help="Processor architecture.",
     ),
 ]
+Arm64Python: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--arm64-python",
+        exists=True,
+        file_okay=False,
+        metavar="<folder>",
+        rich_help_panel=Panel.TARGET,
+        help="Folder with the files of an arm64 system, as `docker export` gives them. On x86_64 "
+        "its Python boots the function under QEMU. Without it that of PACKAGER_ARM64_PYTHON, else "
+        "Debian's. With --arch arm64.",
+        show_default=False,
+    ),
+]
 Python: TypeAlias = Annotated[
     str | None,
     typer.Option(

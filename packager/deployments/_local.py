@@ -18,11 +18,13 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 import click
 
+from packager import facts
 from packager.commands.artifact import read_manifest
 from packager.deployments._artifact import Built, provide_artifact
 from packager.deployments._errors import DeploymentError, explain_errors, wrong_setting
@@ -31,8 +33,14 @@ from packager.deployments._terminal import progress
 from packager.environments import interpreters
 from packager.errors import EmulatorError
 from packager.system.redaction import take_end
-from packager.targets.lambda_emulator import Emulator, http_event, why_not_bootable
-from packager.types import Architecture
+from packager.targets.lambda_emulator import (
+    Emulator,
+    choose_interpreter,
+    http_event,
+    why_not_provable,
+)
+from packager.targets.processor_emulation import EMULATION_MB, SLOWER
+from packager.types import Architecture, HostKind
 
 _LOG = logging.getLogger(__name__)
 _INVOKE: Final = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
@@ -50,8 +58,7 @@ def run_local(
 ) -> None:
     """Build the model, boot it, and answer HTTP on this machine until interrupted."""
     settings = parse(config)
-    if asked := settings.build.get("architecture"):
-        _check_bootable(asked)
+    _check_bootable_build(settings)
     with _ended_by_signal(), explain_errors(), contextlib.ExitStack() as stack:
         with progress():
             artifact = stack.enter_context(provide_artifact(model_uri, flavor, settings))
@@ -69,17 +76,22 @@ def boot_function(artifact: Built, settings: Settings) -> Iterator[Emulator]:
 
     Raises EmulatorError, with the log's tail, where it does not come to answer.
     """
-    _check_bootable(artifact.architecture)
     function = artifact.folder / "function"
-    manifest = read_manifest(function)
+    minor, named = read_manifest(function).python, settings.build.get("arm64_python")
+    _check_bootable(artifact.architecture, minor, named)
     asked, measured = settings.parameters, artifact.report
     memory_mb = int(asked.get("MemorySizeMb", measured["memory_mb"]))
+    interpreter = choose_interpreter(interpreters.find(minor), artifact.architecture, named)
+    is_emulated = interpreter.emulated is not None
+    seconds = int(asked.get("TimeoutSeconds", measured["timeout_seconds"]))
+    if is_emulated:
+        _LOG.info("The function is for %s and runs under QEMU: slower", artifact.architecture)
     with Emulator(
         function,
-        interpreter=interpreters.find(manifest.python),
+        interpreter=interpreter,
         memory_mb=memory_mb,
-        memory_limit_mb=memory_mb,
-        timeout_seconds=int(asked.get("TimeoutSeconds", measured["timeout_seconds"])),
+        memory_limit_mb=memory_mb + EMULATION_MB * is_emulated,
+        timeout_seconds=seconds * (SLOWER if is_emulated else 1),
         env={"LOG_LEVEL": asked.get("LogLevel", "INFO"), "PACKAGER_HTTP": "1"},
     ) as emulator:
         _LOG.info("Booting the function under Lambda's runtime client and emulator")
@@ -93,8 +105,19 @@ def boot_function(artifact: Built, settings: Settings) -> Iterator[Emulator]:
         yield emulator
 
 
-def _check_bootable(architecture: Architecture) -> None:
-    if why := why_not_bootable(architecture):
+def _check_bootable_build(settings: Settings) -> None:
+    """Refuse before minutes of building what no Python of the target's could be booted for."""
+    architecture: Architecture | None = settings.build.get("architecture")
+    if architecture is None:
+        return
+    if (minor := settings.build.get("python_minor")) is not None:
+        _check_bootable(architecture, minor, settings.build.get("arm64_python"))
+    else:
+        _check_bootable(architecture, next(iter(facts.debian_suites())), None)
+
+
+def _check_bootable(architecture: Architecture, minor: str, named: Path | None) -> None:
+    if why := why_not_provable(architecture, HostKind.LAMBDA, minor, named):
         raise wrong_setting(f"{why} `mlflow deployments create` deploys it.")
 
 

@@ -181,6 +181,7 @@ _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "require_audit": ("require_audit", _read_switch),
     "vulnerable_code": ("vulnerable_code", _read_list),
     "arch": ("architecture", _read_choice("x86_64", "arm64")),
+    "arm64_python": ("arm64_python", _folder),
     "atol": ("atol", _error),
     "auth": ("auth", lambda text: HttpAuth(_read_choice(*HttpAuth)(text))),
     "baseline": ("baseline", _file),
@@ -272,6 +273,8 @@ BUILD_OPTIONS: Final = {
     "registry_uri": "model registry, if it is another server",
     "trust_model_index": "true to also install packages from indexes that only the model names",
     "upgrade_pins": "true to take newer patch releases of pins without a wheel, if proven equal",
+    "arm64_python": "folder with the files of an arm64 system, whose Python boots the function "
+    "under QEMU on x86_64",
     "facts_dir": "folder of TOML files that override the built-in facts",
     "audit": "true to ask OSV for known vulnerabilities of what ships, and refuse those that count",
     "require_audit": "as audit, and deploy nothing without an answer",

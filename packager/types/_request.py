@@ -48,6 +48,9 @@ class TargetOptions:
     """`aws-lambda`, `aws-lambda-image`, `azure-functions` or `gpu-container`; `auto` is of the
     command alone."""
     architecture: Architecture = "x86_64"
+    arm64_python: Path | None = None
+    """Folder with the files of an arm64 system, whose Python a function for arm64 is booted in on
+    x86_64; None takes the variable's, else Debian's."""
     python_minor: str | None = None
     """`3.13`; None takes what the model and the target's runtimes lead to."""
     memory_mb: int | None = None

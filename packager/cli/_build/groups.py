@@ -58,6 +58,7 @@ def _read_target(
     target: to.Target = "aws-lambda",
     python_minor: to.Python = None,
     architecture: to.Arch = "x86_64",
+    arm64_python: to.Arm64Python = None,
     memory_mb: to.Memory = None,
     timeout_seconds: to.Timeout = None,
     compute: to.Compute = Compute.ON_DEMAND,
@@ -72,6 +73,7 @@ def _read_target(
     return TargetOptions(
         name=target,
         architecture=architecture,
+        arm64_python=arm64_python,
         python_minor=python_minor,
         memory_mb=memory_mb,
         timeout_seconds=timeout_seconds,

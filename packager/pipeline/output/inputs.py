@@ -24,12 +24,14 @@ from packager.environments.machine.qemu import find_qemu
 from packager.system import cache, process, sandbox
 from packager.system.file_tree import sha256, walk
 from packager.targets.lambda_emulator import why_not_bootable
+from packager.targets.processor_emulation.arm64_python import digest_named
 from packager.types import (
     BuildPlan,
     BuildRequest,
     ModelOptions,
     ResolvedModel,
     SupplyChainOptions,
+    TargetOptions,
 )
 
 _PREFIXES: Final = ("PACKAGER_", "MLFLOW_", "UV_", "OPENBLAS_", "OMP_", "MKL_", "BLIS_", "NPY_")
@@ -46,6 +48,7 @@ _PLACES: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
         ResolvedModel: frozenset({"root"}),
         ModelOptions: frozenset({"tracking_uri", "registry_uri"}),
         BuildRequest: frozenset({"output"}),
+        TargetOptions: frozenset({"arm64_python"}),
         SupplyChainOptions: frozenset({"refresh_audit"}),
     }
 )
@@ -78,7 +81,9 @@ def make_key(attempts: Sequence[BuildPlan]) -> str:
 def _name_emulation(request: BuildRequest) -> str:
     """Name what another processor is emulated by here; "" where none is, or can be."""
     qemu = find_qemu() if why_not_bootable(request.target.architecture) else None
-    return "" if qemu is None else " ".join((*qemu[1], qemu[2]))
+    if qemu is None:
+        return ""
+    return " ".join((*qemu[1], qemu[2], digest_named(request.target.arm64_python)))
 
 
 def _name_day(request: BuildRequest) -> str:

@@ -21,8 +21,9 @@ from packager.types import (
 
 _NOT_RECORDED: Final = frozenset(
     {"model_uri", "tracking_uri", "registry_uri", *(each.name for each in fields(OutputOptions))}
-) | {"out_dir", "osv_url", "refresh_audit"}
-"""Where the model and the artifact lie, and who is asked: nobody's record chooses an address."""
+) | {"out_dir", "osv_url", "refresh_audit", "arm64_python"}
+"""Where the model, the artifact and what it is booted in lie, and who is asked: nobody's record
+chooses an address."""
 TRUSTING: Final = ("allow_network", "trust_model_index", "allow_unproven")
 """Options that let a model do more: nobody's record is a reason to give them."""
 

@@ -415,7 +415,8 @@ def _refuse_unprovable(
     """Raises UnprovenError."""
     for attempt in attempts[:1]:
         host, minor = attempt.target.program.host, attempt.interpreter.minor
-        if why := why_not_provable(request.target.architecture, host, minor):
+        wanted = request.target
+        if why := why_not_provable(wanted.architecture, host, minor, wanted.arm64_python):
             raise UnprovenError(why)
     if not probes(model, request.proof.rows, request.proof.seed):
         raise UnprovenError(NOTHING_TO_REPLAY)

@@ -101,12 +101,12 @@ def explain_unbootable(plan: BuildPlan, *, fetched: bool = False) -> str | None:
 
     With `fetched` what it is booted in is had for the answer, from where it is kept or published.
     """
-    architecture = plan.request.target.architecture
+    architecture, named = plan.request.target.architecture, plan.request.target.arm64_python
     host, interpreter = plan.target.program.host, plan.interpreter
-    if why := why_not_provable(architecture, host, interpreter.minor):
+    if why := why_not_provable(architecture, host, interpreter.minor, named):
         return why
     try:
-        choose_interpreter(interpreter, architecture) if fetched else None
+        choose_interpreter(interpreter, architecture, named) if fetched else None
     except ToolError as error:
         return f"The function is for {architecture}, and there is nothing to boot it in. {error}"
     return None
@@ -189,7 +189,8 @@ def work_ahead(plan: BuildPlan) -> None:
     """Fetch what boots the function. Raises ToolError."""
     if explain_unbootable(plan) is None:
         brought = plan.runtime.brings_client
-        interpreter = choose_interpreter(plan.interpreter, plan.request.target.architecture)
+        target = plan.request.target
+        interpreter = choose_interpreter(plan.interpreter, target.architecture, target.arm64_python)
         fetch_parts(plan.target.program.host, interpreter, plan.provided, brought=brought)
 
 

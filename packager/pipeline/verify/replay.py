@@ -85,7 +85,8 @@ def prepare_boot(plan: BuildPlan, folder: Path, bundle: Bundle | None = None) ->
     """As its deployment would start it, with the weights of `bundle` where they lie outside."""
     request = plan.request
     outside = bundle if bundle is not None and bundle.weights_root is not None else None
-    interpreter = choose_interpreter(plan.interpreter, request.target.architecture)
+    target = request.target
+    interpreter = choose_interpreter(plan.interpreter, target.architecture, target.arm64_python)
     seconds = request.target.timeout_seconds or _TIMEOUT_SECONDS
     limit_mb = request.target.memory_mb or _most_memory_mb(plan)
     if interpreter.emulated is not None:

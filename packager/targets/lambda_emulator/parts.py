@@ -83,26 +83,33 @@ def why_not_bootable(architecture: Architecture) -> str | None:
     return None
 
 
-def why_not_provable(architecture: Architecture, host: HostKind, minor: str) -> str | None:
+def why_not_provable(
+    architecture: Architecture, host: HostKind, minor: str, named: Path | None = None
+) -> str | None:
     """Explain why a function cannot be booted here, under qemu either; None where it can.
 
-    Nothing is fetched for the answer.
+    `named` is the folder of an arm64 Python that an option names. Nothing is fetched for the
+    answer.
     """
     why = why_not_bootable(architecture)
     if why is None or (host_architecture(), architecture) != ("x86_64", "arm64"):
         return why
-    lacking = processor_emulation.why_not_emulated(host, minor)
+    lacking = processor_emulation.why_not_emulated(host, minor, named)
     return None if lacking is None else f"{why} {lacking}"
 
 
-def choose_interpreter(interpreter: Interpreter, architecture: Architecture) -> Interpreter:
+def choose_interpreter(
+    interpreter: Interpreter, architecture: Architecture, named: Path | None = None
+) -> Interpreter:
     """The one to boot in: for another processor than this machine's it is emulated.
+
+    `named` is the folder of an arm64 Python that an option names.
 
     Raises ToolError where that one can neither be found nor fetched, or does not start.
     """
     if architecture != "arm64" or host_architecture() == architecture:
         return interpreter
-    return processor_emulation.emulate(interpreter)
+    return processor_emulation.emulate(interpreter, named)
 
 
 def runtime_client(

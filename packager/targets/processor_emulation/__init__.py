@@ -25,24 +25,25 @@ _NEEDS_QEMU: Final = (
 )
 
 
-def why_not_emulated(host: HostKind, minor: str) -> str | None:
+def why_not_emulated(host: HostKind, minor: str, named: Path | None = None) -> str | None:
     """Explain why a function for arm64 cannot be booted under qemu; None where it can.
 
-    Nothing is fetched for the answer.
+    `named` is the folder of an arm64 Python that an option names. Nothing is fetched for the
+    answer.
     """
     if not sys.platform.startswith("linux") or host is not HostKind.LAMBDA:
         return "Only a Lambda function is booted for another processor, and on Linux alone."
     if find_qemu() is None:
         return _NEEDS_QEMU
-    return arm64_python.explain_lack(minor)
+    return arm64_python.explain_lack(minor, named)
 
 
-def emulate(interpreter: Interpreter) -> Interpreter:
+def emulate(interpreter: Interpreter, named: Path | None = None) -> Interpreter:
     """The same one with an arm64 Python to boot in; one that is not here is fetched.
 
     Raises ToolError.
     """
-    return replace(interpreter, emulated=arm64_python.provide_python(interpreter))
+    return replace(interpreter, emulated=arm64_python.provide_python(interpreter, named))
 
 
 def ensure_environment(

@@ -103,7 +103,7 @@ def test_each_option_sets_its_field(asked: list[BuildRequest], tmp_path: Path) -
         --output-to s3://bucket/p --once --baseline {table} --batch --memory 512 --timeout 9
         --rows 7 --seed 3 --passes prune,,bytecode --keep *.dat --keep *.txt --no-trace
         --optimize 1 --allow-unproven --allow-network --trust-model-index --upgrade-pins
-        --facts-dir {tmp_path} --no-cache --json"""
+        --facts-dir {tmp_path} --arm64-python {tmp_path} --no-cache --json"""
 
     done = RUN.invoke(cli.app, words.split(), catch_exceptions=False)
 
@@ -141,8 +141,27 @@ def test_each_option_sets_its_field(asked: list[BuildRequest], tmp_path: Path) -
             upgrade_pins=True,
             reuse=False,
             facts_dir=tmp_path,
+            arm64_python=tmp_path,
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--arm64-python {} --arch x86_64", "no effect without --arch arm64"),
+        ("--arm64-python {}/none --arch arm64", "does not exist"),
+        ("--arm64-python {}/file --arch arm64", "is a file"),
+    ],
+)
+def test_an_arm64_python_that_cannot_be_meant_is_refused(
+    tmp_path: Path, words: str, said: str
+) -> None:
+    (tmp_path / "file").touch()
+    done = RUN.invoke(cli.app, ["build", "models:/x/1", *words.format(tmp_path).split()])
+
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.replace("│", " ").split())
 
 
 def test_telemetry_is_asked_for_by_a_word(asked: list[BuildRequest]) -> None:

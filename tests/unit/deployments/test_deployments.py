@@ -65,6 +65,7 @@ VALUES = {
     "allow_network": "true",
     "allow_unproven": "true",
     "arch": "arm64",
+    "arm64_python": str(Path(__file__).parent),
     "atol": "0.1",
     "auth": "jwt",
     "baseline": __file__,
@@ -599,17 +600,24 @@ def test_a_port_that_is_taken_says_so() -> None:
 def test_run_local_refuses_what_this_machine_cannot_boot_before_it_builds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_local, "why_not_bootable", lambda asked: f"Not {asked} here.")
+    monkeypatch.setattr(_local, "why_not_provable", lambda asked, *_: f"Not {asked} here.")
 
     with pytest.raises(DeploymentError, match=r"Not arm64 here\."):
         _local.run_local("churn", "models:/none/1", config={"arch": "arm64"})
+
+
+def test_run_local_refuses_an_arm64_python_that_is_none_before_it_builds(tmp_path: Path) -> None:
+    config = {"arch": "arm64", "python": "3.13", "arm64_python": str(tmp_path)}
+
+    with pytest.raises(DeploymentError, match=r"has no Python at usr/bin|QEMU|cannot boot it"):
+        _local.run_local("churn", "models:/none/1", config=config)
 
 
 def test_run_local_refuses_an_artifact_of_another_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = deploying.artifact(tmp_path, architecture="arm64")
-    monkeypatch.setattr(_local, "why_not_bootable", lambda asked: f"Not {asked} here.")
+    monkeypatch.setattr(_local, "why_not_provable", lambda asked, *_: f"Not {asked} here.")
 
     with pytest.raises(DeploymentError, match=r"Not arm64 here\."):
         _local.run_local("churn", str(folder))

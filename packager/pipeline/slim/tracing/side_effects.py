@@ -47,6 +47,7 @@ def of_loading(
 
     Raises ToolError where the function does not start.
     """
+    target = plan.request.target
     with make_scratch("defer") as folder:
         question, answer = folder / "asked.json", folder / "answered.json"
         question.write_text(json.dumps([list(group) for group in groups]), encoding="utf-8")
@@ -54,7 +55,9 @@ def of_loading(
             bundle.root,
             _WORKER,
             [bundle.root, plan.target.program.entrypoint, question, answer],
-            interpreter=choose_interpreter(plan.interpreter, plan.request.target.architecture),
+            interpreter=choose_interpreter(
+                plan.interpreter, target.architecture, target.arm64_python
+            ),
             provided=plan.provided,
             brings_client=plan.runtime.brings_client,
             writable=(folder,),

@@ -104,7 +104,8 @@ def _list_trace_requests(plan: BuildPlan) -> Sequence[TraceRequest]:
     if not trace_requests.are_known(plan):
         raise UntraceableError(f"the recorder does not know the events of {plan.target.name}")
     host, minor = plan.target.program.host, plan.interpreter.minor
-    if why := why_not_provable(plan.request.target.architecture, host, minor):
+    target = plan.request.target
+    if why := why_not_provable(target.architecture, host, minor, target.arm64_python):
         raise UntraceableError(why)
     found = trace_requests.events(plan)
     if not found:
@@ -115,6 +116,7 @@ def _list_trace_requests(plan: BuildPlan) -> Sequence[TraceRequest]:
 def _run(
     bundle: Bundle, plan: BuildPlan, worker: str, questions: Sequence[TraceRequest]
 ) -> tuple[Trace, dict[str, Any]]:
+    target = plan.request.target
     with make_scratch("trace") as name:
         events, traced, used = (name / each for each in ("events", "trace", "uses"))
         events.write_text(json.dumps(questions), encoding="utf-8")
@@ -123,7 +125,9 @@ def _run(
                 bundle.root,
                 _WORKERS / worker,
                 [bundle.root, plan.target.program.entrypoint, events, traced, used],
-                interpreter=choose_interpreter(plan.interpreter, plan.request.target.architecture),
+                interpreter=choose_interpreter(
+                    plan.interpreter, target.architecture, target.arm64_python
+                ),
                 provided=plan.provided,
                 brings_client=plan.runtime.brings_client,
                 variables=trace_requests.environment(plan),

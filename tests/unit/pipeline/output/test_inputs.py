@@ -104,7 +104,7 @@ def test_each_setting_counts_but_where_it_is_written_and_asked(
     }  # fmt: skip
     plain = _request(python)
     same = {"tracking_uri": "sqlite:///a", "registry_uri": "b", "out_dir": Path("x")}
-    same |= {"reuse": False, "refresh": True, "refresh_audit": True}
+    same |= {"reuse": False, "refresh": True, "refresh_audit": True, "arm64_python": Path("x")}
 
     for name, _, _ in list_settings():
         if name in same:

@@ -72,7 +72,7 @@ _EACH: dict[str, Any] = {
     "deny_licenses": ("GPL-3.0*",),
 }
 _ELSEWHERE = {"model_uri", "tracking_uri", "registry_uri", "out_dir", "reuse", "refresh"}
-_ELSEWHERE |= {"osv_url", "refresh_audit"}
+_ELSEWHERE |= {"osv_url", "refresh_audit", "arm64_python"}
 _TRUSTING = {"allow_network": True, "trust_model_index": True, "allow_unproven": True}
 
 

@@ -499,7 +499,7 @@ _EMULATED = EmulatedPython(
 @pytest.fixture
 def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        replay, "choose_interpreter", lambda own, _: replace(own, emulated=_EMULATED)
+        replay, "choose_interpreter", lambda own, *_: replace(own, emulated=_EMULATED)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from packager.targets import processor_emulation
 from packager.targets.lambda_emulator import parts
 from packager.targets.processor_emulation import arm64_python, debian_archive
 from packager.types import EmulatedPython, HostKind, Interpreter
+from tests.tiny_elf import library
 from tests.unit.targets.processor_emulation.debian_mirror import make_deb, serve_mirror
 
 _QEMU = """#!/bin/sh
 case "$1 $2" in
   "--version ") echo "qemu-aarch64 version 9.2.1 (Debian)";;
   "-cpu help") echo "Available CPUs:"; echo "  cortex-a72"; echo "  neoverse-n1";;
-  *) while [ "$1" != -L ]; do shift; done; echo "$(cat "$3") aarch64";;
+  *) while [ "$1" != -L ]; do shift; done; echo "$(tail -n 1 "$3") aarch64";;
 esac
 """
 """Says of what it is to run the version that is written in the file."""
@@ -52,10 +53,15 @@ def _describe(minor: str) -> Interpreter:
 
 
 def _name_folder(monkeypatch: pytest.MonkeyPatch, folder: Path, python: str, version: str) -> Path:
-    path = folder / python
-    path.parent.mkdir(parents=True)
-    path.write_text(version)
+    path = _write_python(folder / python, version)
     monkeypatch.setenv(arm64_python.VARIABLE, str(folder))
+    return path
+
+
+def _write_python(path: Path, version: str, architecture: str = "arm64") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(library(architecture=architecture) + f"\n{version}".encode())
+    path.chmod(0o755)
     return path
 
 
@@ -89,6 +95,70 @@ def test_a_link_out_of_the_named_folder_is_not_followed(
     path.symlink_to(tmp_path / "elsewhere")
 
     assert "has none at usr/bin" in (arm64_python.explain_lack("3.12") or "")
+
+
+def _break(folder: Path) -> dict[str, Callable[[], object]]:
+    """Folders that an option may name and nothing can be booted in, by what is said of them."""
+    python = folder / "usr/bin/python3.12"
+    return {
+        "which is no folder that can be read": folder.touch,
+        "has no Python at usr/bin": folder.mkdir,
+        "has Python 3.11, 3.13, and none of 3.12": lambda: [
+            _write_python(python.with_name(f"python{each}"), each)
+            for each in ("3.13", "3.11", "3.13-config")
+        ],
+        "is no program for Linux": lambda: (
+            _write_python(python, "3.12.9"),
+            python.write_text("#!/bin/sh\n"),
+        ),
+        "is for x86_64, not for arm64": lambda: _write_python(python, "3.12.9", "x86_64"),
+        "may not be executed: `chmod +x` it": lambda: _write_python(python, "3.12.9").chmod(0o644),
+    }
+
+
+@pytest.mark.parametrize("words", list(_break(Path("a/b"))))
+def test_a_folder_that_cannot_be_booted_in_is_named_before_anything_is_built(
+    tmp_path: Path, words: str
+) -> None:
+    folder = tmp_path / "images" / "arm64"
+    folder.parent.mkdir()
+    _break(folder)[words]()
+
+    lacking = parts.why_not_provable("arm64", HostKind.LAMBDA, "3.12", folder) or ""
+
+    assert words in lacking
+    assert "--arm64-python" in lacking
+    with pytest.raises(ToolError, match="--arm64-python"):
+        arm64_python.provide_python(_describe("3.12"), folder)
+
+
+def test_an_option_comes_before_the_variable_and_debian(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _name_folder(monkeypatch, tmp_path / "image", "usr/bin/python3.13", "3.13.1")
+    named = _write_python(tmp_path / "own" / "usr/bin/python3.13", "3.13.2")
+
+    found = arm64_python.provide_python(_describe("3.13"), tmp_path / "own")
+
+    assert (found.python, found.source) == (named, "Python 3.13 of a named folder")
+    assert arm64_python.digest_named(tmp_path / "own") != arm64_python.digest_named(None) != ""
+
+
+def test_a_folder_of_the_variable_without_this_version_leaves_it_to_debian(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _name_folder(monkeypatch, tmp_path / "image", "usr/bin/python3.12", "3.12.9")
+
+    assert arm64_python.explain_lack("3.13") is None
+    assert "--arm64-python" in (arm64_python.explain_lack("3.10") or "")
+
+
+def test_a_variable_that_names_no_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(arm64_python.VARIABLE, str(tmp_path / "none"))
+
+    assert f"{arm64_python.VARIABLE} names" in (arm64_python.explain_lack("3.13") or "")
 
 
 def test_debians_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
