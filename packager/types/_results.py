@@ -129,6 +129,8 @@ class ReportPage(TypedDict):
     """The artifact's; empty for that of a model, which was built for the page alone."""
     page: str
     made: bool
+    problems: list[str]
+    """How the artifact is not as it was built; the page says so too."""
 
 
 class LedgerRow(TypedDict):

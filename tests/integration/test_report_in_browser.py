@@ -27,6 +27,11 @@ DRAWN = (
     "document.querySelectorAll('[data-chart]').length > 0 && "
     "[...document.querySelectorAll('[data-chart]')].every((each) => each.dataset.drawn)"
 )
+CHARTS = {
+    *("before", "after", "passes", "rows", "differences", "start", "answers", "imports-before"),
+    *("imports-after", "limits", "costs", "margins", "drift"),
+}
+"""All that a page can have: the figures of each are compared with the evidence below."""
 TEXTS = "[...document.querySelectorAll('[data-chart=\"{}\"] text')].map((each) => each.textContent)"
 CONTRAST = """(() => {
   const light = (text) => {
@@ -47,6 +52,49 @@ CONTRAST = """(() => {
     }).filter(([, ratio]) => ratio < 4.5);
 })()"""
 """Texts with less contrast than https://www.w3.org/TR/WCAG22/#contrast-minimum asks for."""
+
+CHART_CONTRAST = """(() => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync("svg, svg * { pointer-events: all !important }");
+  document.adoptedStyleSheets = [sheet];
+  const parse = (text) => {
+    const parts = (text.match(/[\\d.]+/g) || []).map(Number);
+    return parts.length < 3 ? null : [...parts.slice(0, 3), parts.length > 3 ? parts[3] : 1];
+  };
+  const over = (top, under, part) => top.slice(0, 3)
+    .map((each, at) => each * part + under[at] * (1 - part));
+  const light = (color) => color.slice(0, 3).map((each) => each / 255)
+    .map((each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, each, at) => sum + each * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = (element) => {
+    const color = parse(getComputedStyle(element).backgroundColor);
+    return color[3] === 0 ? behind(element.parentElement) : color;
+  };
+  const found = [];
+  let looked = 0;
+  for (const each of document.querySelectorAll("[data-chart] svg text")) {
+    if (!each.textContent.trim()) continue;
+    each.scrollIntoView({ block: "center" });
+    const box = each.getBoundingClientRect(), style = getComputedStyle(each);
+    if (!box.width) continue;
+    const stack = document.elementsFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    const shapes = stack.filter((one) => one.closest("svg") === each.closest("svg"))
+      .filter((one) => one !== each && !one.closest("text") && !["svg", "g"].includes(one.localName));
+    let color = behind(each.closest("svg").parentElement);
+    for (const shape of shapes.reverse()) {
+      const fill = getComputedStyle(shape), top = fill.fill === "none" ? null : parse(fill.fill);
+      if (top) color = over(top, color, top[3] * Number(fill.fillOpacity) * Number(fill.opacity));
+    }
+    const ink = over(parse(style.fill), color, Number(style.fillOpacity) * Number(style.opacity));
+    const [one, other] = [light(ink), light(color)].sort((a, b) => a - b);
+    looked += 1;
+    const ratio = (other + 0.05) / (one + 0.05), chart = each.closest("[data-chart]").dataset.chart;
+    if (ratio < 4.5) found.push([chart, each.textContent, ratio]);
+  }
+  document.adoptedStyleSheets = [];
+  return { looked, found };
+})()"""
+"""The same of texts in charts: each over the shapes that are drawn below it."""
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +117,12 @@ def _open(tab: Page, path: Path, text: str, **how: Any) -> None:
     tab.wait(DRAWN)
 
 
+def assert_charts_are_readable(tab: Page) -> None:
+    found = tab.ask(CHART_CONTRAST)
+    assert found["looked"] > 20
+    assert found["found"] == []
+
+
 def _keep(tab: Page, name: str) -> None:
     if folder := os.environ.get("PACKAGER_SCREENSHOTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -88,6 +142,7 @@ def test_every_chart_is_drawn_in_silence(
     assert tab.list_complaints() == []
     assert set(tab.list_requests()) <= {(tmp_path / "page.html").as_uri(), "data:,"}
     assert tab.ask(CONTRAST) == []
+    assert_charts_are_readable(tab)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -98,6 +153,7 @@ def test_a_comparison_is_drawn_in_silence(tab: Page, tmp_path: Path, dark: bool)
     assert tab.list_complaints() == []
     assert set(tab.list_requests()) <= {(tmp_path / "page.html").as_uri(), "data:,"}
     assert tab.ask(CONTRAST) == []
+    assert_charts_are_readable(tab)
     assert {"25 %", "62.5 %"} <= set(tab.ask(TEXTS.format("shares")))
     assert {"A", "B", "scipy", "+400 B"} <= set(tab.ask(TEXTS.format("growth")))
     assert {"the same", "1e-3 to 1e-2", "4"} <= set(tab.ask(TEXTS.format("apart-0")))
@@ -120,6 +176,29 @@ def test_the_charts_show_the_figures_of_the_evidence(
     assert any("? " in each for each in costs)
     assert any(each.startswith("aws-lambda: ") for each in tab.ask(TEXTS.format("margins")))
     assert "18 to 30" in tab.ask(TEXTS.format("drift"))
+    evidence = documents[0]
+    for when, chart in (("before", "before"), ("after", "after")):
+        sums = {name: sum(each.values()) for name, each in evidence["sizes"][when].items()}
+        texts = tab.ask(TEXTS.format(chart))
+        largest = sorted(sums, key=lambda name: sums[name])[-3:]
+        # a small rectangle has no room for its text
+        assert any(f"▶ {name}" in texts for name in largest)
+        assert any(_write_bytes(sums[name]) in texts for name in largest)
+    cold = evidence["evidence"]["cold_start"]
+    for rows, ms in cold["invoke_ms_by_rows"].items():
+        assert {f"{rows} row{'s' * (rows != '1')}", f"{ms:g} ms"} <= {
+            *tab.ask(TEXTS.format("answers"))
+        }
+    names = {each["name"] for each in evidence["evidence"]["imports"]["before"]}
+    assert names <= {*tab.ask(TEXTS.format("imports-before"))}
+    peak, most = cold["peak_rss_bytes"], documents[1]["memory_mb"] << 20
+    assert {f"{100 * peak / most:.1f} %", "Start"} <= {*tab.ask(TEXTS.format("limits"))}
+    drawn = tab.ask("[...document.querySelectorAll('[data-chart]')].map((e) => e.dataset.chart)")
+    assert {*drawn} == CHARTS
+
+
+def _write_bytes(count: int) -> str:
+    return f"{count / 1000:.1f} kB" if count >= 1000 else f"{count} B"
 
 
 def test_a_package_is_entered_and_a_column_chosen_by_the_keyboard(

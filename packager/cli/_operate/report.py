@@ -12,6 +12,7 @@ from packager.cli import _options as opt
 from packager.cli._common import check_request, registry, show
 from packager.cli._panels import Panel
 from packager.commands import console
+from packager.errors import IntegrityError
 from packager.types import BuildRequest, ModelOptions, OutputOptions, ReportPage, TargetOptions
 
 PageFile = Annotated[
@@ -66,8 +67,9 @@ def report(
 
     A model is built first, or its artifact is taken from the cache. The page alone is kept.
 
-    Ends with 12 where the page was changed since the build, or a file that it is made of is
-    damaged.
+    The artifact is verified first. Ends with 12 where the page or the evidence was changed since
+    the build, or a file that it is made of is damaged. With --out the page of a changed artifact is
+    written all the same, says at its top that it was changed, and the command ends with 12.
     """
     from packager.commands.artifact.report_file import open_page, provide_page
 
@@ -89,6 +91,10 @@ def report(
         if show_page:
             open_page(Path(found["page"]))
     show(found, as_json=as_json, human=console.show_page)
+    if found["problems"]:
+        if as_json:
+            raise typer.Exit(IntegrityError.exit_code)
+        raise IntegrityError.of_problems(found["folder"], found["problems"])
 
 
 def _build_page(request: BuildRequest, out: Path | None) -> ReportPage:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,11 @@ from packager.commands.artifact.description import (
     is_regular,
     read_artifact,
     read_json,
+)
+from packager.commands.artifact.integrity import (
+    list_problems,
+    verify_artifact,
+    warn_of_changes,
 )
 from packager.commands.artifact.report_page import PAGE, render_page
 from packager.errors import IntegrityError, ModelFormatError, StorageError
@@ -33,6 +39,7 @@ _ANEW: Final = "Give --out FILE to make another one of evidence.json, or build t
 def provide_page(folder: Path, out: Path | None = None) -> ReportPage:
     """Return the page that lies in `folder`, or make it: in `out`, where that is given.
 
+    The artifact is verified first. A page that is made of one that was changed says so at its top.
     Raises ModelFormatError where no build made `folder` or a document is missing, IntegrityError
     where one is damaged or the page was changed, StorageError where it cannot be written.
     """
@@ -44,10 +51,14 @@ def provide_page(folder: Path, out: Path | None = None) -> ReportPage:
         _check_file(own, artifact.emitted[PAGE], _ANEW)
         # a page of other evidence than lies beside it would be believed
         _check_file(home / EVIDENCE, artifact.emitted.get(EVIDENCE, ""), "Build it again.")
-        return {"folder": str(home), "page": str(own), "made": False}
-    text = _render(artifact)
-    write_page(own if out is None else out.absolute(), text)
-    return {"folder": str(home), "page": str(out.absolute() if out else own), "made": True}
+        warn_of_changes(home)
+        return {"folder": str(home), "page": str(own), "made": False, "problems": []}
+    # the page itself is made anew, whatever became of the one that lies there
+    problems = [each for each in list_problems(verify_artifact(home)) if PAGE not in each]
+    text = _render(artifact, problems)
+    page = own if out is None else out.absolute()
+    write_page(page, text)
+    return {"folder": str(home), "page": str(page), "made": True, "problems": problems}
 
 
 def name_page(folder: Path) -> Path:
@@ -75,12 +86,13 @@ def _check_file(path: Path, expected: str, remedy: str) -> None:
         raise IntegrityError(f"{path} was changed since it was built. {remedy}")
 
 
-def _render(artifact: DescribedArtifact) -> str:
+def _render(artifact: DescribedArtifact, problems: Sequence[str]) -> str:
     table = artifact.tree / sketches.FILENAME
     try:
         evidence, report = artifact.read(EVIDENCE), artifact.read(MARKER)
         drift = read_json(table) if table.exists() else None
-        return render_page(evidence, report, drift, example=read_example(artifact.tree))
+        example = read_example(artifact.tree)
+        return render_page(evidence, report, drift, example=example, problems=problems)
     except ModelFormatError as error:
         raise IntegrityError(f"{artifact.home} is damaged: {error}") from error
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:

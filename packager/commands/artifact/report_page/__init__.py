@@ -40,10 +40,12 @@ def render_page(
     *,
     example: bytes | None = None,
     facts_dir: Path | None = None,
+    problems: Sequence[str] = (),
 ) -> str:
     """Render the page of evidence.json, report.json and drift.json, the same each time.
 
-    `example` is the request that was saved with the model, `facts_dir` the user's own facts.
+    `example` is the request that was saved with the model, `facts_dir` the user's own facts,
+    `problems` how the artifact is not as it was built.
     Raises LookupError, TypeError, AttributeError or ValueError for what no build writes.
     """
     report = show_controls(report)
@@ -52,8 +54,9 @@ def render_page(
     return render_sections(
         Head(
             title=f"{read_text(report['name'])} {read_text(report['version'])}".strip(),
-            verdict="proven" if proven else "unproven",
-            is_good=proven,
+            verdict="changed" if problems else "proven" if proven else "unproven",
+            is_good=proven and not problems,
+            warning=_warn_of(problems),
             facts=_list_facts(documents),
             tiles=_summarize(documents),
             made_of="this artifact's evidence.json and report.json",
@@ -73,6 +76,8 @@ class Head:
     tiles: Sequence[tuple[str, Cell, str]]
     """Figures, each with its title and a remark."""
     made_of: str
+    warning: str = ""
+    """Stands before everything else."""
 
 
 def render_sections(head: Head, sections: Sequence[Section]) -> str:
@@ -134,6 +139,16 @@ def _digest(text: str) -> str:
 
 def _read(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _warn_of(problems: Sequence[str]) -> str:
+    if not problems:
+        return ""
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return (
+        "This artifact is not as it was built, so that figures on this page may be made up: "
+        f"{show_controls(problems[0])}{more} Run packager verify on it."
+    )
 
 
 def _summarize(documents: Documents) -> list[tuple[str, Cell, str]]:

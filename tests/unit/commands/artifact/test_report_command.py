@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from packager.cli import app
 from packager.commands.artifact.integrity import verify_artifact
-from packager.commands.artifact.report_file import name_page
+from packager.commands.artifact.report_file import name_page, provide_page
 from packager.errors import IntegrityError, ModelFormatError, PackagerError, StorageError
 from packager.models.registry import ModelRegistry
 from packager.types import BuildRequest
@@ -50,7 +50,7 @@ def test_the_page_that_the_build_wrote_is_named(artifact: Path) -> None:
 
     assert _run(artifact).strip() == str(page)
     found = json.loads(_run(artifact, "--json"))
-    assert found == {"folder": str(artifact), "page": str(page), "made": False}
+    assert found == {"folder": str(artifact), "page": str(page), "made": False, "problems": []}
     assert verify_artifact(artifact)["verified"]
 
 
@@ -116,6 +116,61 @@ def test_a_figure_of_another_type_is_named(artifact: Path, tmp_path: Path) -> No
         _run(artifact, "--out", tmp_path / "page.html")
 
 
+def test_a_page_of_evidence_that_was_altered_says_so_and_ends_with_a_code(
+    artifact: Path, tmp_path: Path
+) -> None:
+    path, page = artifact / "evidence.json", tmp_path / "page.html"
+    evidence = json.loads(path.read_text())
+    evidence["evidence"]["rows_compared"] = 999_999
+    path.write_text(json.dumps(evidence))
+
+    with pytest.raises(IntegrityError, match=r"evidence\.json was changed"):
+        _run(artifact, "--out", page)
+
+    text = page.read_text(encoding="utf-8")
+    assert 'role="alert"' in text
+    assert "is not as it was built" in text
+    assert '<span class="badge unproven">changed</span>' in text
+    said = CliRunner().invoke(app, ["report", str(artifact), "--out", str(page), "--json"])
+    assert said.exit_code == 12
+    assert "evidence.json was changed" in json.loads(said.stdout)["problems"][0]
+
+
+def test_a_hostile_name_in_a_problem_is_text(artifact: Path, tmp_path: Path) -> None:
+    name = "<img src=x onerror=alert(1)>\u202e.json"
+    (artifact / "rollout").mkdir()
+    report = json.loads((artifact / "report.json").read_text())
+    report["emitted"] |= {f"rollout/{name}": "0" * 64}
+    (artifact / "report.json").write_text(json.dumps(report))
+
+    with pytest.raises(IntegrityError):
+        _run(artifact, "--out", tmp_path / "page.html")
+
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<img" not in text
+    assert "\u202e" not in text
+
+
+def test_a_page_that_was_changed_is_made_anew_without_a_word(
+    artifact: Path, tmp_path: Path
+) -> None:
+    (artifact / "report.html").write_text("mine")
+
+    assert _run(artifact, "--out", tmp_path / "page.html").strip() == str(tmp_path / "page.html")
+    assert "alert" not in (tmp_path / "page.html").read_text(encoding="utf-8").split("<script")[0]
+
+
+def test_another_file_that_was_changed_is_told(
+    artifact: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (artifact / "README.md").write_text("mine")
+
+    with caplog.at_level("WARNING"):
+        provide_page(artifact)
+
+    assert any("not as it was built: README.md" in each for each in caplog.messages)
+
+
 @pytest.fixture
 def asked(built: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[BuildRequest]:
     """What is built, in a current folder of its own; the artifact is the same each time."""
@@ -141,7 +196,7 @@ def test_a_model_is_built_for_its_page_alone(asked: list[BuildRequest], built: P
     assert request.target.name == "azure-functions"
     assert not request.output.folder.exists()
     page = Path("churn-7.report.html")
-    assert found == {"folder": "", "page": str(page.absolute()), "made": True}
+    assert found == {"folder": "", "page": str(page.absolute()), "made": True, "problems": []}
     assert page.read_bytes() == (built / "report.html").read_bytes()
     assert [*Path().iterdir()] == [page]
 
