@@ -79,7 +79,8 @@ CHART_CONTRAST = """(() => {
     if (!box.width) continue;
     const stack = document.elementsFromPoint(box.x + box.width / 2, box.y + box.height / 2);
     const shapes = stack.filter((one) => one.closest("svg") === each.closest("svg"))
-      .filter((one) => one !== each && !one.closest("text") && !["svg", "g"].includes(one.localName));
+      .filter((one) => one !== each && !one.closest("text"))
+      .filter((one) => !["svg", "g"].includes(one.localName));
     let color = behind(each.closest("svg").parentElement);
     for (const shape of shapes.reverse()) {
       const fill = getComputedStyle(shape), top = fill.fill === "none" ? null : parse(fill.fill);
