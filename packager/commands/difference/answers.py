@@ -26,6 +26,8 @@ _SHOWN: Final = 5
 _MOST_MOVES: Final = 20
 _LONGEST_LABEL: Final = 80
 _PLACE: Final = "predictions, any row"
+_FARTHEST: Final = 1e150
+"""A difference that is larger counts as this: its square is a float too."""
 _QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 
 
@@ -144,7 +146,7 @@ def _describe_output(place: str, pairs: Sequence[tuple[Json, Json]]) -> Output:
         unlike=unlike,
     )
     if numbers:
-        _add_distances(found, [float(new) - float(old) for old, new in numbers])
+        _add_distances(found, [_subtract(old, new) for old, new in numbers])
     if found["kind"] == LABEL:
         found["moves"] = _list_moves(pairs)
     return found
@@ -185,8 +187,18 @@ def choose_kind(values: Iterable[Json]) -> str:
 
 
 def _is_number(value: Json) -> TypeGuard[int | float]:
-    """Tell whether `value` is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether `value` is a finite number, which a float can hold."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number with hundreds of digits
+        return False
+
+
+def _subtract(old: float, new: float) -> float:
+    """Return how far `new` is above `old`; sums and squares of differences stay finite."""
+    return max(-_FARTHEST, min(_FARTHEST, float(new) - float(old)))
 
 
 def _is_blank(value: Json) -> bool:
@@ -210,8 +222,6 @@ def _has_changed(row: _Row, labels: set[str]) -> bool:
 def _measure_row(row: _Row) -> float:
     """Return the mean absolute difference of a row's numbers."""
     found = [
-        abs(float(new) - float(old))
-        for _, old, new in row.pairs
-        if _is_number(old) and _is_number(new)
+        abs(_subtract(old, new)) for _, old, new in row.pairs if _is_number(old) and _is_number(new)
     ]
     return statistics.fmean(found) if found else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,6 +106,17 @@ def test_a_number_against_none_is_no_difference_of_nothing() -> None:
     (output,) = compare([0.5, None, float("inf")], [0.5, 0.25, 0.5])["outputs"]
 
     assert (output["kind"], output["unlike"], output["max"]) == ("number", 2, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(1e308, -1e308), (-1e308, 1e308), (10**400, 1), (10**400, 10**400 + 1), (1e-320, 0)],
+)
+def test_numbers_beyond_all_measure_are_compared(one: Any, other: Any) -> None:
+    found = compare([one] * 8, [other] * 8)
+
+    assert found["outputs"][0]["changed"] == 8
+    json.dumps(found, allow_nan=False)
 
 
 def test_an_answer_of_another_shape_is_a_changed_row() -> None:
