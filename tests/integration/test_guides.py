@@ -45,7 +45,7 @@ NOT_RUN: Final = {
     "packager batch": "asks AWS",
     "packager diff dist/churn-3 models:": "builds; test_diff.py compares what is built",
     "packager diff dist/churn-3 dist/churn-4 --html": "starts both again; test_difference_page.py",
-    "packager diff dist/churn dist/churn-2 --html": "starts both again; the walk of a newcomer does",
+    "packager diff dist/churn dist/churn-2 --html": "starts both again; a rare test types it",
     "packager diff models:": "builds; test_diff.py compares what is built",
     "packager invoke dist/churn -d @dist/churn/request.json": "of an app for Azure, as test_worker",
     "packager follow": "deploys, and runs until it is interrupted; test_follow.py has it",

@@ -145,6 +145,7 @@ def _find_proof(
         comparison = proof["predicate"]["comparison"]
         names = ("rows", "mismatches", "largestDifference", "bitEqual")
         told = {name: comparison[name] for name in names}
+        told |= {name: comparison[name] for name in ("comparedByType",) if comparison.get(name)}
         if _satisfies(told, equivalence, least_rows):
             return told
     raise UnsignedError(
@@ -158,5 +159,5 @@ def _satisfies(told: Mapping[str, Any], equivalence: str, least_rows: int) -> bo
     if told["mismatches"] != 0 or not told["rows"] >= least_rows or not 0 <= largest < math.inf:
         return False
     if equivalence == "bit-equal":
-        return told["bitEqual"] is True and largest == 0
+        return told["bitEqual"] is True and largest == 0 and not told.get("comparedByType")
     return bool(largest <= float(equivalence))

@@ -153,7 +153,9 @@ def parse_object(text: str, place: str) -> dict[str, Json]:
     try:
         parse_json(text, place)
     except ModelFormatError as error:
-        raise AttestationError(str(error)) from error
+        # what to do with a model's document is no advice for an envelope
+        why = str(error).split(": that is no description of a model.")[0].rstrip(".")
+        raise AttestationError(f"{why}: no tool that signs writes that.") from error
     value = json.loads(text, object_pairs_hook=refuse_twice)
     if not isinstance(value, dict):
         raise AttestationError(f"{place} is no JSON object.")

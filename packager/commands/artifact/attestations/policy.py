@@ -105,6 +105,8 @@ class _Believed:
     """By the kind of statement: ids of keys, and the label of an identity."""
     proofs: list[Statement]
     others: list[str]
+    unknown: list[str]
+    """Kinds of what they signed that are neither provenance nor equivalence."""
 
     def add(self, artifact: DescribedArtifact, envelope: Envelope, by: set[str]) -> Iterator[str]:
         """Take a statement whose signature was checked; yield how it is about another artifact."""
@@ -113,6 +115,8 @@ class _Believed:
             yield from differences
             return
         self.signers.setdefault(statement.kind, set()).update(by)
+        if statement.kind not in (PROVENANCE, EQUIVALENCE):
+            self.unknown.append(statement.kind)
         if statement.kind == EQUIVALENCE:
             self.proofs.append(statement)
 
@@ -122,7 +126,7 @@ def _list_problems(artifact: DescribedArtifact, policy: Policy) -> Iterator[str]
     if not envelopes and not bundles:
         yield f"Nobody signed it: there is no {ATTESTATIONS}. `packager sign` makes one."
         return
-    believed = _Believed({PROVENANCE: set(), EQUIVALENCE: set()}, [], [])
+    believed = _Believed({PROVENANCE: set(), EQUIVALENCE: set()}, [], [], [])
     keys = list({key.keyid: key for key in (*policy.trusted, *policy.required)}.values())
     yield from _read_signed(artifact, envelopes, keys, believed)
     if policy.identity is None:
@@ -174,6 +178,8 @@ def _check_signers(believed: _Believed, policy: Policy) -> Iterator[str]:
     found, others = believed.signers[PROVENANCE], sorted({*believed.others})
     who = "another key" if policy.identity is None else "somebody else"
     by = f" It is signed by {who}: {', '.join(others)[:300]}." if others else ""
+    if believed.unknown:
+        by += f" What was signed instead is no {PROVENANCE}: {', '.join(believed.unknown)[:300]}."
     trusted = {key.keyid for key in policy.trusted}
     if trusted and not trusted & found:
         yield f"No provenance is signed by a key of --key ({', '.join(sorted(trusted))}).{by}"
@@ -214,7 +220,7 @@ def _explain_unequal(place: str, predicate: Mapping[str, Json], wanted: Equivale
     if rows < wanted.least_rows:
         return f"{place} states {rows} rows, fewer than the {wanted.least_rows} of --min-rows."
     if wanted.largest_difference is None:
-        if not equal or largest:
+        if not equal or largest or told.get("comparedByType"):
             return (
                 f"{place} does not state that the answers are equal to the last bit: the "
                 f"largest difference is {largest:g}, and {_count_random(told)} outputs were "

@@ -56,12 +56,15 @@ class Statement:
                 continue  # whoever signed it has compared it; --image compares another one
             if name not in own:
                 yield f"{self.place} is about another artifact: this one has no {name[:80]!r}."
-            elif own[name] != told:
-                (found,) = own[name].values()
-                stated = ", ".join(told.values())[:80]
+                continue
+            # others say nothing of it that could be checked here, as in-toto's DigestSet has it
+            ((kind, found),) = own[name].items()
+            if kind not in told:
+                yield f"{self.place} has no {kind} of {name}, by which it is known here."
+            elif told[kind] != found:
                 yield (
-                    f"{self.place} is about another artifact: {name} has {found}, and {stated} "
-                    "was signed."
+                    f"{self.place} is about another artifact: {name} has {found}, and "
+                    f"{told[kind][:80]} was signed."
                 )
 
 

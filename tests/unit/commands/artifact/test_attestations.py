@@ -418,10 +418,18 @@ def test_an_envelope_of_another_artifact_is_named(
         (lambda s: s.update(predicate=None), "no in-toto statement"),
         (
             lambda s: s.update(predicateType="https://slsa.dev/verification_summary/v1"),
-            "provenance",
+            "no https://slsa.dev/provenance/v1: https://slsa.dev/verification_summary/v1",
+        ),
+        (
+            lambda s: s["subject"][1].update(digest={"sha512": "0" * 128}),
+            "has no sha256 of report.json",
+        ),
+        (
+            lambda s: s["subject"][1]["digest"].update(sha256="0" * 64),
+            f"and {'0' * 64} was signed",
         ),
     ],
-    ids=map(str, range(8)),
+    ids=map(str, range(10)),
 )
 def test_a_statement_of_another_kind_is_named(
     change: Callable[[dict[str, Any]], object], said: str, signed: Path, keys: tuple[Path, Path]
@@ -431,6 +439,65 @@ def test_a_statement_of_another_kind_is_named(
     code, message = run("verify", signed, "--key", keys[1])
     assert code == 14
     assert said in message
+
+
+def test_a_digest_of_another_algorithm_beside_the_known_one_is_ignored(
+    signed: Path, keys: tuple[Path, Path]
+) -> None:
+    """As in-toto's DigestSet has it: one that is known, and matches, is enough."""
+    sign_again(signed, keys[0], lambda s: s["subject"][0]["digest"].update(sha512="0" * 128))
+
+    assert run("verify", signed, "--key", keys[1])[0] == 0
+
+
+def _sign_twice(lines: Lines, first: str) -> None:
+    other = {"keyid": first, "sig": "AAAA"}
+    for line in lines:
+        line["signatures"] = [other, *line["signatures"]]
+
+
+@pytest.mark.parametrize("first", ["own", "other", ""])
+def test_a_bad_signature_beside_a_good_one_is_no_matter(
+    signed: Path, keys: tuple[Path, Path], first: str
+) -> None:
+    lines = read_lines(signed)
+    key = lines[0]["signatures"][0]["keyid"]
+    _sign_twice(lines, key if first == "own" else first)
+    write_lines(signed, lines)
+
+    assert run("verify", signed, "--key", keys[1])[0] == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 256, 100_000])
+@pytest.mark.parametrize("kind", ["ed25519", "p256", "rsa"])
+def test_a_signature_of_any_size_is_no_signature(
+    signed: Path, tmp_path: Path, size: int, kind: str
+) -> None:
+    private, public = make_key(tmp_path.parent, kind)
+    key = load_signer(private).public_key.keyid
+    lines = read_lines(signed)
+    for line in lines:
+        line["signatures"] = [{"keyid": key, "sig": base64.b64encode(bytes(size)).decode()}]
+    write_lines(signed, lines)
+
+    code, said = run("verify", signed, "--key", public)
+    assert code == 14
+    assert "No provenance is signed by a key of --key" in said
+
+
+@pytest.mark.parametrize("text", ["payloadType", "payload", "keyid"])
+def test_half_of_a_pair_of_characters_is_refused(
+    signed: Path, keys: tuple[Path, Path], text: str
+) -> None:
+    lines = read_lines(signed)
+    where = lines[0]["signatures"][0] if text == "keyid" else lines[0]
+    where[text] = "\ud800"
+    write_lines(signed, lines)
+
+    code, said = run("verify", signed, "--key", keys[1])
+    assert code == 14
+    assert "cannot be read as JSON" in said
+    assert "a model" not in said
 
 
 def test_what_was_signed_as_another_payload_is_no_statement(
@@ -465,13 +532,14 @@ def _compare(**changed: object) -> Callable[[dict[str, Any]], object]:
         (_compare(largestDifference=1e-9), "bit-equal", "to the last bit"),
         (_compare(bitEqual=False, comparedByType=["yhat"]), "bit-equal", "1 outputs were compared"),
         (_compare(bitEqual="yes"), "bit-equal", "to the last bit"),
+        (_compare(bitEqual=True, comparedByType=["yhat"]), "bit-equal", "1 outputs were compared"),
         (_compare(mismatches=3), "1", "3 answers that differ"),
         (_compare(rows=0), "1", "0 rows, fewer than"),
         (_compare(rows="many"), "1", "as it is specified"),
         (_compare(largestDifference=None), "1", "as it is specified"),
         (_compare(largestDifference=-1), "1", "as it is specified"),
     ],
-    ids=map(str, range(12)),
+    ids=map(str, range(13)),
 )
 def test_a_policy_holds_the_proof_to_what_it_asks(
     change: Callable[[dict[str, Any]], object],
