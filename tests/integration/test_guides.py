@@ -61,6 +61,9 @@ NOT_RUN: Final = {
     "packager verify dist/churn --deployed": "asks AWS",
     "packager verify dist/churn-azure --package": "asks Azure; test_deployed_package.py",
     "packager verify dist/churn-image --image": "asks a registry; test_deployed_image.py has one",
+    "packager build models:/churn@champion --target aws-lambda --arch arm64 --python 3.12": (
+        "wants the files of an image; test_arm64_python.py"
+    ),
     "packager build models:/reviews/1 --target auto": "plans nothing; test_auto.py has it",
 }
 """Lines of packager that are parsed alone, and what stands in their place.
