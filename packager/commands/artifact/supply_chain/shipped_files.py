@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -24,6 +24,7 @@ STORED: Final = "packager:stored-in"
 LIES_OUTSIDE: Final = "packager:lies-outside"
 """Property of a file that the function reads at its start, and that is not in its package."""
 _LIBRARY: Final = re.compile(r"(?:^|/)lib[^/]*\.so(?:\.[^/]*)?$")
+_NATIVE: Final = re.compile(r"\.so(?:\.\d+)*$")
 _EXTENSION: Final = re.compile(r"\.(?:cpython-|abi3\.)")
 _BYTECODE: Final = re.compile(r"(?:__pycache__/)?([^/]+?)(?:\.cpython-\d+(?:\.opt-\d)?)?\.pyc$")
 _SUFFIX: Final = re.compile(r"(?:\.cpython-[^/]*|\.abi3)?\.(?:so|py|pyc)$")
@@ -31,7 +32,7 @@ _SUFFIX: Final = re.compile(r"(?:\.cpython-[^/]*|\.abi3)?\.(?:so|py|pyc)$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Library:
-    """A shared library that is not an extension module of Python's."""
+    """A shared library, or an extension module of Python's."""
 
     path: str
     sha256: str
@@ -90,12 +91,19 @@ class ShippedFiles:
 
     def list_libraries(self) -> Iterator[Library]:
         """Yield each once, by path. Raises IntegrityError where the compressed store is damaged."""
-        for name in sorted(each for each in self.plain if is_library(each)):
+        return self._list_native(is_library)
+
+    def list_extensions(self) -> Iterator[Library]:
+        """Yield each extension module of Python's, as `list_libraries` does."""
+        return self._list_native(is_extension)
+
+    def _list_native(self, is_meant: Callable[[str], bool]) -> Iterator[Library]:
+        for name in sorted(each for each in self.plain if is_meant(each)):
             path = self.root / name
             yield Library(
                 path=name, sha256=sha256(path), content=path.read_bytes(), is_stored=False
             )
-        wanted = sorted(each for each in self.stored - self.plain if is_library(each))
+        wanted = sorted(each for each in self.stored - self.plain if is_meant(each))
         if not wanted:
             return
         store = _open_store(self.root)
@@ -121,6 +129,11 @@ def is_library(name: str) -> bool:
     own = name.rpartition("/")[2]
     in_wheel = ".libs/" in name and ".so" in own
     return (in_wheel or bool(_LIBRARY.search(name))) and not _EXTENSION.search(own)
+
+
+def is_extension(name: str) -> bool:
+    """Tell whether a path is that of an extension module: native code that Python imports."""
+    return bool(_NATIVE.search(name)) and not is_library(name)
 
 
 def find_module(

@@ -46,6 +46,7 @@ from packager.pipeline.emit.bill_of_materials._formulation import (
 from packager.pipeline.emit.bill_of_materials._libraries import (
     PACKAGE,
     Owners,
+    describe_extensions,
     describe_libraries,
     name_owners,
 )
@@ -93,13 +94,28 @@ def sbom(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan) -> str:
     libraries = [*describe_libraries(tree.shipped, staged, tree.owners, tree.parts)]
     compiled = [*list_compiled(artifact, bundle, plan, model)]
     weights = [*list_weights(bundle, plan)]
-    parts = [model, _describe_handlers(), *packages.values(), *libraries, *compiled, *weights]
+    others = _add_extensions(packages, tree, {each.name for each in compiled})
+    parts = [model, _describe_handlers(), *packages.values(), *libraries, *others]
+    parts += [*compiled, *weights]
     for part in parts:
         bom.components.add(part)
     bom.register_dependency(function, parts)
     _register_dependencies(bom, packages, libraries, tree, plan)
     add_vulnerabilities(bom, verified.supply_chain, packages)
     return _write_document(bom, plan)
+
+
+def _add_extensions(
+    packages: Mapping[str, Component], tree: _Tree, known: set[str]
+) -> list[Component]:
+    """Put each extension module into its package; return those that are of none."""
+    others = []
+    for owner, module in describe_extensions(tree.shipped, tree.owners):
+        if owner in packages:
+            packages[owner].components.add(module)
+        elif module.name not in known:
+            others.append(module)
+    return others
 
 
 def _write_document(bom: Bom, plan: BuildPlan) -> str:

@@ -85,6 +85,22 @@ def describe_libraries(
         )
 
 
+def describe_extensions(shipped: ShippedFiles, owners: Owners) -> Iterator[tuple[str, Component]]:
+    """Yield (distribution, component) for each extension module; its digest is as it ships."""
+    for module in shipped.list_extensions():
+        stored = [Property(name=STORED, value=STORE)] if module.is_stored else []
+        yield (
+            owners.find(module.path),
+            Component(
+                name=module.path,
+                type=ComponentType.FILE,
+                bom_ref=module.path,
+                hashes=[_describe_digest(module.sha256)],
+                properties=stored,
+            ),
+        )
+
+
 def _list_properties(library: Library, owner: str, owners: Owners) -> Iterator[Property]:
     if owner:
         yield Property(name=PACKAGE, value=owner)

@@ -281,6 +281,29 @@ def test_files_that_fit_their_digests_must_fit_each_other(artifact: Path, words:
     assert any(words in each for each in list_problems(verify_artifact(artifact)))
 
 
+@pytest.mark.parametrize("change", ["told of, and gone", "another", "not told of"])
+def test_extension_modules_are_held_to_the_bill_of_materials(tmp_path: Path, change: str) -> None:
+    name = "numpy/_core.abi3.so"
+    out = _build(tmp_path, extra={name: b"\x7fELF one", "numpy/two.abi3.so": b"\x7fELF two"})
+    assert list_problems(verify_artifact(out)) == []
+
+    def rewrite(told: dict) -> None:  # type: ignore[type-arg]
+        (numpy,) = [each for each in told["components"] if each["name"] == "numpy"]
+        (one,) = [each for each in numpy["components"] if each["name"] == name]
+        if change == "not told of":
+            numpy["components"].remove(one)
+        elif change == "another":
+            one["hashes"][0]["content"] = "0" * 64
+        else:
+            one["name"] = "numpy/gone.abi3.so"
+
+    _edit(out / "sbom.cdx.json", rewrite)
+
+    problems = list_problems(verify_artifact(out))
+    named = "numpy/gone.abi3.so" if change.endswith("gone") else name
+    assert f"sbom.cdx.json and the function differ in {named}." in problems
+
+
 def test_a_zip_with_two_files_of_one_name_is_refused(tmp_path: Path) -> None:
     out = _build(tmp_path)
     with (

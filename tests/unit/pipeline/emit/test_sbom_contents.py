@@ -108,6 +108,22 @@ def _properties(part: Mapping[str, Any]) -> dict[str, str]:
     return {each["name"]: each["value"] for each in part.get("properties", ())}
 
 
+def test_each_extension_module_is_in_its_package(tmp_path: Path) -> None:
+    inside = "numpy/_core/_multiarray_umath.cpython-313-x86_64-linux-gnu.so"
+    more = {
+        inside: b"\x7fELF one",
+        "numpy/plain.so": b"\x7fELF two",
+        "nobodys.abi3.so": b"\x7fELF three",
+    }
+    document = _write(tmp_path, more=more)
+
+    told = {each["name"]: each for each in _find(document, "numpy")["components"]}
+    assert {*told} == {inside, "numpy/plain.so"}
+    digest = hashlib.sha256(b"\x7fELF one").hexdigest()
+    assert told[inside]["hashes"] == [{"alg": "SHA-256", "content": digest}]
+    assert _find(document, "nobodys.abi3.so")["type"] == "file"
+
+
 def test_a_library_has_the_release_that_it_or_its_wheel_states(tmp_path: Path) -> None:
     more = {
         "numpy.libs/libscipy_openblas64_-32a4b2a6.so": _BLAS,
