@@ -74,7 +74,8 @@ def target(facts_dir: Path | None = None) -> Target:
             scripts={"subscribe.sh": frozenset({"blob", "eventgrid"})},
             compared_by_hand=(
                 "Azure states no digest of what an app runs: name released-package.zip of the "
-                "app's deployment container with --package, and leave --deployed out."
+                "app's deployment container with --package and its resource id with --app, and "
+                "leave --deployed out."
             ),
         ),
         tree=Tree(

@@ -59,6 +59,7 @@ NOT_RUN: Final = {
     "packager serve": "runs until it is interrupted; test_serve.py has it",
     "packager inspect models:/reviews/1 --engines": "builds with each; test_engine.py has it",
     "packager verify dist/churn --deployed": "asks AWS",
+    "packager verify dist/churn-azure --app": "asks Azure; test_deployed_app.py has a stand-in",
     "packager verify dist/churn-azure --package": "asks Azure; test_deployed_package.py",
     "packager verify dist/churn-image --image": "asks a registry; test_deployed_image.py has one",
     "packager build models:/churn@champion --target aws-lambda --arch arm64 --python 3.12": (

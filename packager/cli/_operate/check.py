@@ -140,12 +140,26 @@ Package = Annotated[
 ]
 
 
+App = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        metavar="<resource id>",
+        rich_help_panel=Panel.PROOF,
+        help="Compare also the runtime, identity and settings of an app of Azure, by the id that "
+        "`az functionapp show --query id` prints. No value of a setting is shown.",
+        show_default=False,
+    ),
+]
+
+
 class Running(NamedTuple):
     """Places that the artifact may run at, and that are compared with it."""
 
     deployed: bool
     image: str | None
     package: str | None
+    app: str | None
     stack: str | None
 
     def compare(self, artifact: Path, *, verified: bool) -> Iterator[ArtifactCheck]:
@@ -162,6 +176,10 @@ class Running(NamedTuple):
             from packager.commands.cloud.deployed_package import compare_package
 
             yield compare_package(artifact, self.package)
+        if self.app is not None:
+            from packager.commands.cloud.deployed_app import compare_app
+
+            yield compare_app(artifact, self.app)
 
 
 class SignedIdentity(NamedTuple):
@@ -227,6 +245,7 @@ def _read_running(
     deployed: Deployed = False,
     image: ImageReference = None,
     package: Package = None,
+    app: App = None,
     stack: ask.Stack = None,
 ) -> Running:
     if stack and not deployed:
@@ -234,7 +253,7 @@ def _read_running(
             "it has no effect without --deployed: add --deployed, or leave it out",
             param_hint="--stack",
         )
-    return Running(deployed, image, package, stack)
+    return Running(deployed, image, package, app, stack)
 
 
 @expand_groups
@@ -269,7 +288,7 @@ def verify(
     With --deployed the function that the artifact's stack runs is compared too: the digest of its
     code (of its image's files, for an image), its runtime, entry point, layers and variables.
     Lambda alone tells these. With --image an image is compared in its registry, with --package the
-    package of an app of Azure.
+    package of an app of Azure, with --app its settings.
 
     With --rebuild it is built again from its own record, into a folder that goes away. Every file
     must come out the same, byte for byte, but for what a build measures: times, and memory.
