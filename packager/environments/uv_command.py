@@ -16,6 +16,7 @@ from packager.environments.index_failures import (
     explain_index_failure,
     explain_storage_failure,
     is_passing,
+    is_unknown_package,
 )
 from packager.errors import IndexUnavailableError, StorageError, ToolError
 from packager.system import cache, process
@@ -164,12 +165,14 @@ def run_pip(
 def check_index(options: Sequence[str] = ()) -> None:
     """Ask for wheels that every index has, until there is one.
 
-    `options` are as `run_pip` takes them. Raises IndexUnavailableError where no index has any.
+    `options` are as `run_pip` takes them. Raises IndexUnavailableError where no index has any, and
+    ToolError where uv fails before it has asked.
     """
     env = _add_indexes(build_environment(), options)
     asked = frozenset(env.items())
     if asked in _ANSWERING or env.get(_NO_INDEX, "").lower() not in _OFF:
         return
+    failures = []
     for name in EVERYWHERE:
         done = run_pip(
             "compile",
@@ -182,6 +185,10 @@ def check_index(options: Sequence[str] = ()) -> None:
         if done.returncode == 0:
             _ANSWERING.add(asked)
             return
+        failures.append(done)
+    if not any(is_unknown_package(each.stderr) for each in failures):
+        # uv failed by itself, and says nothing of what the index has
+        raise process.explain_failure("uv", failures[-1])
     raise IndexUnavailableError(explain_empty_index(env))
 
 

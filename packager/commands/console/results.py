@@ -283,6 +283,9 @@ def show_cache(found: dict[str, Any]) -> None:
 def show_machine(found: MachineReport) -> None:
     """Show each check, then what is lost without those that failed and how to get them."""
     table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(3):
+        # a path is never cut short, however narrow the terminal is
+        table.add_column(overflow="fold")
     for row in found["checks"]:
         state = "works" if row["works"] else "needed" if row["needed"] else "missing"
         word = f"[{_STYLES[state]}]{state}[/]"

@@ -112,7 +112,8 @@ def _check_index() -> Iterable[MachineCheck]:
         uv_command.check_index()
         failure = ""
     except PackagerError as error:
-        failure = str(error).splitlines()[0]
+        # a program's own words begin on the second line
+        failure = " ".join(str(error).splitlines()[: 2 if isinstance(error, ToolError) else 1])
     yield MachineCheck(
         name="package index",
         works=not failure,

@@ -21,6 +21,7 @@ from packager.environments.index_failures import (
 )
 from packager.environments.lockfile import Wanted
 from packager.errors import IndexUnavailableError, StorageError, ToolError, UnresolvableError
+from packager.system import process
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -147,6 +148,18 @@ def test_each_index_that_has_nothing_is_named() -> None:
     assert "(UV_DEFAULT_INDEX: a.example; UV_INDEX: b.example:81, c.example)" in said
     assert "Correct UV_DEFAULT_INDEX or UV_INDEX." in said
     assert "(pypi.org)" in explain_empty_index({})
+
+
+def test_where_uv_itself_fails_nothing_is_said_of_the_index(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = "error: No virtual environment or system Python installation found"
+    failed = process.Done(returncode=2, stdout="", stderr=said)
+    monkeypatch.setattr(uv_command, "run_pip", lambda *_, **__: failed)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://never-asked.example/simple")
+
+    with pytest.raises(ToolError, match="No virtual environment"):
+        uv_command.check_index()
 
 
 def test_where_no_index_is_asked_none_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
