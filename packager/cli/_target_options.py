@@ -217,6 +217,18 @@ Weights: TypeAlias = Annotated[
         "too large: fetch on aws-lambda, mount on azure-functions).",
     ),
 ]
+TimedBy: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--timed-by",
+        exists=True,
+        file_okay=False,
+        metavar="<folder>",
+        rich_help_panel=Panel.TARGET,
+        help="Artifact of the same model whose times and memory count, for one that was not timed: "
+        "an artifact for arm64 that was proven on x86_64.",
+    ),
+]
 FactsDir: TypeAlias = Annotated[
     Path | None,
     typer.Option(

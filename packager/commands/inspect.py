@@ -17,12 +17,12 @@ from packager.commands.artifact.description import EVIDENCE, read_json
 from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.next_steps import deploy_command, run_command
 from packager.commands.targets.fit import needs_gpu
-from packager.commands.targets.measurements import measured_before
+from packager.commands.targets.measurements import measured_before, take_times
 from packager.commands.targets.selection import list_verdicts, verdicts_of
 from packager.commands.targets.workload import Measured, Workload
 from packager.engines import compile_model
 from packager.environments import resolver_memory
-from packager.errors import ModelFormatError, VerificationError
+from packager.errors import ConfigurationError, ModelFormatError, VerificationError
 from packager.models.registry import ModelRegistry
 from packager.pipeline import sizes
 from packager.pipeline.build import begin_stage, plan_build
@@ -126,15 +126,25 @@ def _slim_quickly(attempt: BuildPlan, folder: Path) -> Bundle | None:
     return None
 
 
-def inspect_artifact(folder: Path, workload: Workload, facts_dir: Path | None = None) -> Inspection:
+def inspect_artifact(
+    folder: Path,
+    workload: Workload,
+    facts_dir: Path | None = None,
+    timed_by: Path | None = None,
+) -> Inspection:
     """Read the report in an artifact's folder, and tell which targets its figures fit.
 
-    Raises ModelFormatError and IntegrityError where it cannot be read.
+    Times and memory are those of `timed_by`, if it is given: another artifact of the same model.
+    Raises ModelFormatError and IntegrityError where one cannot be read, ConfigurationError where
+    the other is of another model or program, or was not timed.
     """
     report, evidence = _read_documents(folder)
     warn_of_changes(folder)
     with _explain_missing(folder):
         measured = measured_before(report, evidence, _example(folder, report))
+    if timed_by is not None:
+        measured = take_times(measured, _read_times_of(timed_by, report), str(timed_by))
+    with _explain_missing(folder):
         return {
             "summary": {
                 key: value for key, value in report.items() if isinstance(value, str | int | bool)
@@ -143,9 +153,39 @@ def inspect_artifact(folder: Path, workload: Workload, facts_dir: Path | None = 
             "largest": report_values.read_sizes(report.get("largest", [])),
             "room": report_values.read_text(report.get("room", "")),
             "targets": list_verdicts(verdicts_of(measured, workload, facts_dir)),
+            "notes": _note_times(measured, str(report["architecture"])),
             "report": report,
             "evidence": evidence,
         }
+
+
+def _note_times(measured: Measured, built_for: str) -> list[str]:
+    if not measured.timed_by:
+        return []
+    return [
+        (
+            f"Times and memory are those of {measured.timed_by}, measured on "
+            f"{measured.architecture}. This artifact is for {built_for}: measure it there before "
+            "you decide."
+        )
+    ]
+
+
+def _read_times_of(folder: Path, report: _Document) -> Measured:
+    """Return the measurements of an artifact that has the same program of the same model."""
+    other, evidence = _read_documents(folder)
+    warn_of_changes(folder)
+    with _explain_missing(folder):
+        for what, name in (("model_digest", "model"), ("engine", "engine"), ("frame", "frame")):
+            mine, theirs = (
+                each[what] if what in each else each["plan"][what] for each in (report, other)
+            )
+            if mine != theirs:
+                raise ConfigurationError(
+                    f"--timed-by {folder}: its {name} is {str(theirs)[:40]}, and this one's is "
+                    f"{str(mine)[:40]}. Name an artifact of the same model and engine."
+                )
+        return measured_before(other, evidence, _example(folder, other))
 
 
 @contextmanager

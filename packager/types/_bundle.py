@@ -49,7 +49,7 @@ class Trace:
     """Files that were opened or mapped, sorted."""
     own_cpu_ms: Mapping[str, float]
     """CPU of each module's import without the imports inside it. A measurement: differs each time,
-    so nothing that ships may hang on it."""
+    so nothing that ships may hang on it. Empty where the processor was emulated."""
     answers: tuple[str, ...]
     """To each request: JSON, or the error that it failed with."""
     asked: Mapping[str, tuple[str, str]] = field(default_factory=dict)

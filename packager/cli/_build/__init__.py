@@ -35,6 +35,7 @@ from packager.types import (
 if TYPE_CHECKING:
     from packager.commands.targets.workload import Workload
 
+_NO_ARTIFACT = "it is for an artifact. Build the model, and inspect the folder that it is built into."
 _Result = TypeVar("_Result", PlanSummary, ReportSummary)
 
 
@@ -51,6 +52,7 @@ def inspect(
     rate: to.Rate = 1.0,
     request_rows: to.RequestRows = 1,
     front: to.CostFront = None,
+    timed_by: to.TimedBy = None,
     facts_dir: to.FactsDir = None,
     tier: to.Tier = None,
     engines: to.Engines = False,
@@ -70,21 +72,26 @@ def inspect(
     workload = Workload(requests_per_second=rate, rows=request_rows, front=front)
     with console.progress(verbose=verbose, quiet=quiet):
         if is_artifact(Path(model_uri)):
-            found: Inspection = inspect_artifact(Path(model_uri), workload, facts_dir)
+            folder = Path(model_uri)
+            found: Inspection = inspect_artifact(folder, workload, facts_dir, timed_by)
+        elif timed_by is not None:
+            raise typer.BadParameter(_NO_ARTIFACT, param_hint="--timed-by")
         else:
+            model = ModelOptions(
+                uri=model_uri,
+                tracking_uri=tracking_uri,
+                registry_uri=registry_uri,
+                trust_model_index=trust_model_index,
+                upgrade_pins=upgrade_pins,
+                allow_network=allow_network,
+            )
+            target = TargetOptions(
+                architecture=architecture, python_minor=python_minor, facts_dir=facts_dir
+            )
             request = check_request(
                 BuildRequest(
-                    model=ModelOptions(
-                        uri=model_uri,
-                        tracking_uri=tracking_uri,
-                        registry_uri=registry_uri,
-                        trust_model_index=trust_model_index,
-                        upgrade_pins=upgrade_pins,
-                        allow_network=allow_network,
-                    ),
-                    target=TargetOptions(
-                        architecture=architecture, python_minor=python_minor, facts_dir=facts_dir
-                    ),
+                    model=model,
+                    target=target,
                     engine=EngineOptions(tier=tier),
                     proof=ProofOptions(example=example),
                 )

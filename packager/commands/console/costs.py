@@ -134,7 +134,10 @@ def _print_notes(out: Console, ways: Sequence[WayRow]) -> None:
     if not all(way["checked"] for way in ways):
         lines.append(f"{_UNCHECKED}: a price in it was not read at its vendor's page")
     if any(way["architecture"] == "arm64" for way in ways):
-        lines.append("arm: by the times that were measured for the artifact's own processor")
+        lines.append(
+            "arm: arm64's prices for the times that were measured, on the artifact's own processor "
+            "or on that of --timed-by"
+        )
     idle = {way["idle_seconds"]: way["idle_source"] for way in ways if way["idle_seconds"]}
     lines += [
         f"cold: an instance is taken to be gone after {seconds / 60:g} min without a request "

@@ -219,6 +219,8 @@ def _explain_cost(measured: Measured, workload: Workload, ways: Sequence[Way]) -
     """Tell how the cheapest way was reckoned, by whose prices."""
     if not ways:
         timed = measured.estimate_seconds(workload.rows) is not None
+        if not timed and measured.why_untimed:
+            return f"not reckoned: {measured.why_untimed}"
         return f"not reckoned: no {'price is known' if timed else 'answer was timed'}"
     way = ways[0]
     if way.memory_mb is None:

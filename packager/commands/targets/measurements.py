@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from packager.commands.artifact.report_values import read_amount, read_count
 from packager.commands.targets.workload import Measured
+from packager.errors import ConfigurationError
 from packager.types import Compute, Front, Json, Weights
 
 
@@ -38,8 +40,43 @@ def measured_before(
         response_bytes=None if body is None or response is None else read_count(response),
         python_minor=".".join(str(target.get("python") or "").split(".")[:2]),
         architecture=str(target.get("architecture") or "x86_64"),
+        why_untimed=_explain_untimed(evidence.get("evidence", {}).get("sandbox")),
         front=Front(target.get("front") or Front.HTTP_API),
         compute=Compute(target.get("compute") or Compute.ON_DEMAND),
+    )
+
+
+def take_times(measured: Measured, other: Measured, name: str) -> Measured:
+    """Return the measurements with times and memory of another artifact of the same model.
+
+    Raises ConfigurationError where nothing of that one was timed either.
+    """
+    if other.estimate_seconds(1) is None:
+        raise ConfigurationError(
+            f"--timed-by {name}: nothing of that artifact was timed. Name one that was booted on "
+            "its own processor."
+        )
+    return replace(
+        measured,
+        memory_bytes=other.memory_bytes,
+        init_seconds=other.init_seconds,
+        answer_seconds=other.answer_seconds,
+        rows=other.rows,
+        seconds_by_rows=other.seconds_by_rows,
+        request_bytes=other.request_bytes,
+        response_bytes=other.response_bytes,
+        architecture=other.architecture,
+        timed_by=name,
+    )
+
+
+def _explain_untimed(sandbox: object) -> str:
+    if not isinstance(sandbox, Mapping) or not sandbox.get("emulated"):
+        return ""
+    return (
+        "its processor was emulated, and nothing was timed. Build the same model with "
+        "--arch x86_64, then `packager inspect THIS_DIR --timed-by X86_64_DIR` shows costs by its "
+        "times there"
     )
 
 

@@ -41,6 +41,10 @@ class Measured:
     """Of the runtime that it was built for; empty where none was chosen."""
     architecture: str = "x86_64"
     """Processor on which its times were measured."""
+    timed_by: str = ""
+    """Another artifact of the same model, whose times these are; empty where they are its own."""
+    why_untimed: str = ""
+    """Why nothing of it was timed, and what shows its costs; empty where nobody knows."""
     front: Front = Front.HTTP_API
     """HTTP endpoint that it was built for."""
     compute: Compute = Compute.ON_DEMAND
@@ -98,11 +102,12 @@ class Measured:
     def explain_seconds(self, rows: int) -> str:
         """Tell how the time of so many rows is known."""
         sizes = sorted(self.seconds_by_rows)
+        there = f" on {self.architecture}, by {self.timed_by}" if self.timed_by else ""
         if len(sizes) < 2:
-            return f"scaled from {self.rows} rows"
+            return f"scaled from {self.rows} rows{there}"
         if rows in sizes:
-            return "measured"
-        return f"by those measured at {', '.join(f'{size:,}' for size in sizes)} rows"
+            return f"measured{there}"
+        return f"by those measured at {', '.join(f'{size:,}' for size in sizes)} rows{there}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

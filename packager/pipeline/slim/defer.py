@@ -70,10 +70,10 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         PASS,
         proof=attempt.proof(traced),
         reverted=attempt.list_reverted(),
-        cpu_ms_saved=sum(attempt.measure_spared(traced).values()),
+        cpu_ms_saved=attempt.sum_spared(traced),
     )
     imports = {"before": list_modules(bundle.trace), "after": list_modules(traced)}
-    return replace(after, trace=traced, imports=imports)
+    return replace(after, trace=traced, imports=imports if traced.own_cpu_ms else {})
 
 
 class Attempt:
@@ -343,6 +343,10 @@ class Attempt:
         gone = self._before.modules - traced.modules
         return {name: self._before.own_cpu_ms.get(name, 0.0) for name in sorted(gone)}
 
+    def sum_spared(self, traced: Trace) -> float | None:
+        """Sum up that CPU; None where no import was timed."""
+        return sum(self.measure_spared(traced).values()) if self._before.own_cpu_ms else None
+
     def proof(self, traced: Trace) -> str:
         gone = self.measure_spared(traced)
         parts: dict[str, float] = {}
@@ -351,10 +355,13 @@ class Attempt:
             parts[part] = parts.get(part, 0.0) + spent
         most = sorted(parts, key=lambda part: -parts[part])[:_LISTED]
         largest = ", ".join(f"{part} {parts[part]:.0f}" for part in most)
+        spared = f", {sum(gone.values()):.0f} ms of CPU here ({largest})"
+        if not self._before.own_cpu_ms:
+            spared = ""
         before = " (as found in an earlier build on the same packages)" if self._is_known else ""
         return (
-            f"{len(gone)} modules are loaded when first used, {sum(gone.values()):.0f} ms of CPU "
-            f"here ({largest}); {len(self._moved)} imports moved in "
+            f"{len(gone)} modules are loaded when first used{spared}; "
+            f"{len(self._moved)} imports moved in "
             f"{len({module for module, _ in self._moved})} modules; each of the deferred loads by "
             "itself in the started function and changes nothing else, all load together in two "
             f"orders{before}, and {len(traced.answers)} answers are the same"

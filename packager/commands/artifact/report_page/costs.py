@@ -56,7 +56,7 @@ def describe_costs(documents: Documents) -> Section:
         f"{said} Costs are for requests of one row, by what was measured here and list prices. "
         f"{_UNCHECKED} marks a price that was not read at its vendor's page."
         if priced
-        else f"{said} Nothing was timed by which costs could be estimated."
+        else f"{said} {_explain_unpriced(documents, verdicts)}"
     )
     return Section(
         key=_KEY,
@@ -70,6 +70,13 @@ def describe_costs(documents: Documents) -> Section:
             *_list_prices(verdicts),
         ),
     )
+
+
+def _explain_unpriced(documents: Documents, verdicts: Sequence[Verdict]) -> str:
+    sandbox = documents.evidence["evidence"].get("sandbox") or {}
+    if sandbox.get("emulated"):
+        return f"Costs are {verdicts[0].reckoned}."
+    return "Nothing was timed by which costs could be estimated."
 
 
 def _compare_targets(documents: Documents) -> _Compared:

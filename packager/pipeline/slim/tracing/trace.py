@@ -54,7 +54,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     return replace(
         account_for(bundle, PASS, proof=proof),
         trace=found,
-        imports={"after": list_modules(found)},
+        imports={"after": list_modules(found)} if found.own_cpu_ms else {},
         untraced="",
     )
 
@@ -117,6 +117,7 @@ def _run(
     bundle: Bundle, plan: BuildPlan, worker: str, questions: Sequence[TraceRequest]
 ) -> tuple[Trace, dict[str, Any]]:
     target = plan.request.target
+    interpreter = choose_interpreter(plan.interpreter, target.architecture, target.arm64_python)
     with make_scratch("trace") as name:
         events, traced, used = (name / each for each in ("events", "trace", "uses"))
         events.write_text(json.dumps(questions), encoding="utf-8")
@@ -125,9 +126,7 @@ def _run(
                 bundle.root,
                 _WORKERS / worker,
                 [bundle.root, plan.target.program.entrypoint, events, traced, used],
-                interpreter=choose_interpreter(
-                    plan.interpreter, target.architecture, target.arm64_python
-                ),
+                interpreter=interpreter,
                 provided=plan.provided,
                 brings_client=plan.runtime.brings_client,
                 variables=trace_requests.environment(plan),
@@ -150,7 +149,8 @@ def _run(
         refusing=tuple(found["refusing"]),
         files={name: PurePosixPath(path) for name, path in found["files"].items()},
         opened=tuple(PurePosixPath(path) for path in found["opened"]),
-        own_cpu_ms=_read_times(found["own_cpu_ms"]),
+        # what an emulated processor takes tells nothing of the real one's time
+        own_cpu_ms={} if interpreter.emulated else _read_times(found["own_cpu_ms"]),
         importers=_read_importers(found["importers"]),
         answers=tuple(found["answers"]),
         asked={name: (module, wanted) for name, (module, wanted) in found["asked"].items()},

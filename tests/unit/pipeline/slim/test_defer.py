@@ -178,11 +178,13 @@ def test_without_a_trace_nothing_is_deferred(tmp_path: Path) -> None:
     assert after.ledger[-1].proof == "nothing deferred: the model has no probes"
 
 
-def test_the_imports_of_a_start_are_told_before_and_after(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("emulated", [False, True])
+def test_the_imports_of_a_start_are_told_before_and_after_where_they_were_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, emulated: bool
 ) -> None:
     def make_trace(cpu_ms: float) -> Trace:
-        return fake_plan.trace(importers={"numpy": ""}, own_cpu_ms={"numpy": cpu_ms})
+        times = {} if emulated else {"numpy": cpu_ms}
+        return fake_plan.trace(importers={"numpy": ""}, own_cpu_ms=times)
 
     plan = fake_plan.plan()
     root = fake_plan.tree(tmp_path, plan)
@@ -192,7 +194,7 @@ def test_the_imports_of_a_start_are_told_before_and_after(
         deferral=None,
         proof=lambda _: "",
         list_reverted=tuple,
-        measure_spared=lambda _: {},
+        sum_spared=lambda _: None if emulated else 6.0,
     )
     monkeypatch.setattr(defer, "Attempt", lambda *_: settled)
     for name in ("make_key", "recall_deferral", "keep_deferral"):
@@ -201,6 +203,10 @@ def test_the_imports_of_a_start_are_told_before_and_after(
     seen = trace.PASS.apply(Bundle(root=root, files=tuple(records(root))), plan)
     deferred = defer.PASS.apply(seen, plan)
 
+    assert deferred.ledger[-1].cpu_ms_saved == (None if emulated else 6.0)
+    if emulated:
+        assert (seen.imports, deferred.imports) == ({}, {})
+        return
     assert seen.imports == {"after": (ImportedModule("numpy", 0, 9.0),)}
     assert deferred.imports == {
         "before": (ImportedModule("numpy", 0, 9.0),),
@@ -226,3 +232,21 @@ def test_sources_are_read_once_for_all_builds(
     monkeypatch.setitem(TREE, "pkg/heavy.py", "import json\n")
     assert movable(tmp_path / "three") != first
     assert asked == ["survey"]
+
+
+@pytest.mark.parametrize("emulated", [False, True])
+def test_what_is_spared_is_told_in_ms_where_it_was_timed(tmp_path: Path, *, emulated: bool) -> None:
+    times = {} if emulated else {"numpy": 7.0, "scipy": 5.0}
+    before = fake_plan.trace(init=("numpy", "scipy"), own_cpu_ms=times)
+    plan = fake_plan.plan()
+    root = fake_plan.tree(tmp_path, plan)
+    attempt = defer.Attempt(Bundle(root=root, files=tuple(records(root))), plan, before)
+    after = fake_plan.trace(init=("numpy",), own_cpu_ms={} if emulated else {"numpy": 7.0})
+
+    said = attempt.proof(after)
+    assert said.startswith(
+        "1 modules are loaded when first used; 0 imports moved"
+        if emulated
+        else "1 modules are loaded when first used, 5 ms of CPU here (scipy 5); 0 imports moved"
+    )
+    assert attempt.sum_spared(after) == (None if emulated else 5.0)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,10 +21,18 @@ from packager.pipeline.slim.tracing import trace
 from packager.system.file_tree import records
 from packager.system.resources import WORKERS
 from packager.targets import processor_emulation
-from packager.types import BuildPlan, Bundle, Removal, change_request
+from packager.types import BuildPlan, Bundle, EmulatedPython, Removal, change_request
 from tests import fake_plan
 
 WORKER = WORKERS / "trace.py"
+_EMULATED = EmulatedPython(
+    program=Path("/usr/bin/qemu-aarch64"),
+    options=("-cpu", "neoverse-n1"),
+    version="qemu-aarch64 9.2.1",
+    root=Path("/sysroot"),
+    python=Path("/sysroot/usr/bin/python3.13"),
+    source="a test's Python 3.13.5",
+)
 ENTRY = b"""\
 import pkg.eager
 
@@ -218,6 +227,38 @@ def test_one_that_ends_under_the_recorder_says_its_last_words(
     root = fake_plan.tree(tmp_path, plan)
     bundle = trace.PASS.apply(Bundle(root=root, files=tuple(records(root))), plan)
     assert bundle.untraced == "python was stopped: it ran past 300 seconds."
+
+
+@pytest.mark.parametrize("emulated", [False, True])
+def test_nothing_is_timed_on_a_processor_that_is_emulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, emulated: bool
+) -> None:
+    told = {
+        **{name: [] for name in ("init", "answering", "refusing", "opened", "answers")},
+        **{name: [] for name in ("absent_files", "absent_modules")},
+        "files": {},
+        "asked": {},
+        "importers": {"numpy": ""},
+        "own_cpu_ms": {"numpy": 9.0},
+    }
+
+    def run(folder: Path, script: Path, arguments: list[Any], **given: Any) -> Any:
+        assert bool(given["interpreter"].emulated) is emulated
+        Path(arguments[3]).write_text(json.dumps(told))
+        return SimpleNamespace(returncode=0, stdout="", stderr="")
+
+    monkeypatch.setattr(trace, "run_script", run)
+    if emulated:
+        monkeypatch.setattr(
+            trace, "choose_interpreter", lambda own, *_: replace(own, emulated=_EMULATED)
+        )
+    plan = fake_plan.plan()
+    root = fake_plan.tree(tmp_path, plan)
+    bundle = trace.PASS.apply(Bundle(root=root, files=tuple(records(root))), plan)
+
+    assert bundle.trace is not None
+    assert bundle.trace.own_cpu_ms == ({} if emulated else {"numpy": 9.0})
+    assert bool(bundle.imports) is not emulated
 
 
 @pytest.mark.parametrize("wanted", [True, False])
