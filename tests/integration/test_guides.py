@@ -154,7 +154,7 @@ def write_table(path: Path) -> None:
 def type_lines(page: Path, artifact: Path, folder: Path) -> None:
     (folder / "dist").mkdir()
     write_table(folder / "train.csv")
-    for name in ("churn", "churn-3", "churn-4"):
+    for name in ("churn", "churn-3", "churn-4", "churn-arm", "churn-x86"):
         (folder / "dist" / name).symlink_to(artifact)
     digest = hashlib.sha256((artifact / "report.json").read_bytes()).hexdigest()
     for line in filter(is_run, list_lines(page)):
