@@ -27,6 +27,7 @@ from packager.deployments._parameters import (
     stack_parameters,
 )
 from packager.deployments._payload import request_body, response
+from packager.deployments._rules import check_known_rules, check_rules, read_rules
 from packager.deployments._settings import Settings, parse
 from packager.deployments._stacks import NAME_TAG, Change, Stack
 from packager.deployments._terminal import progress
@@ -69,6 +70,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
             _stacks.remove(cloud, stack, settings.role)
         elif stack is not None and stack.status != "REVIEW_IN_PROGRESS":
             raise _make_exists_error(name, stack)
+        check_known_rules(settings.parameters, settings.build.get("compute"))
         bucket = _aws.check_bucket(cloud, settings.bucket)
         with explain_errors(), provide_artifact(model_uri, flavor, settings) as artifact:
             code = f"s3://{bucket}/{_key(settings.prefix or stack_name(name), artifact)}"
@@ -77,6 +79,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
             check_names(settings.parameters, declared)
             check_values(settings.parameters, declared)
             check_needed(settings.parameters, declared)
+            check_rules(settings.parameters, declared, read_rules(template))
             _upload(cloud, artifact, code)
             wanted = Change(
                 template=_aws.template_source(cloud, template, code),
@@ -122,6 +125,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 renewed = {name: value for name, value in revision.items() if name in declared}
                 parameters = {**kept, **renewed, **settings.parameters}
                 check_needed(parameters, declared)
+                check_rules(_read_values(stack, parameters), declared, read_rules(template))
                 _upload(cloud, artifact, code)
                 wanted = Change(
                     template=_aws.template_source(cloud, template, code),
@@ -279,6 +283,14 @@ def _list_tags(name: str, artifact: Built, code: str) -> dict[str, str]:
         _FLAVOR_TAG: tag_value(artifact.flavor),
         _MODEL_TAG: tag_value(artifact.model_uri),
         _CODE_TAG: tag_value(code),
+    }
+
+
+def _read_values(stack: Stack, parameters: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the values of parameters, of which the stack keeps those that are None."""
+    return {
+        name: stack.parameters[name] if value is None else value
+        for name, value in parameters.items()
     }
 
 

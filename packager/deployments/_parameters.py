@@ -30,6 +30,8 @@ _FIRST_WORDS: Final = re.compile(r"\{\{ (?:\{\"[^\"]*\": )?\"([^\"]*)\".*?\}\}")
 """Words of a description that hang on the build: the first of them are shown."""
 _PARTS: Final = ("_account", "_http", "_rollout", "_weights")
 """Folders of parts that every template may have."""
+_PROOFS: Final = ("AWS_IAM", "JWT", "API_KEY", "NONE")
+"""Values of `HttpAuth`, of which each endpoint has its own."""
 _OF_SOURCES: Final = ("_events_parameters.yaml", "_files_parameters.yaml")
 
 
@@ -66,7 +68,10 @@ def template_parameters() -> Declared:
     found = dict(_sources(text))
     memory = {"MinValue": limits.memory_mb[0], "MaxValue": limits.memory_mb[1]}
     found["MemorySizeMb"] = {**found["MemorySizeMb"], **memory}
-    own_tmp = {"MinValue": limits.tmp_bytes >> 20}
+    support = targets.load(TARGET).weights
+    most = support.tmp_most_bytes >> 20 if support is not None else None
+    own_tmp = {"MinValue": limits.tmp_bytes >> 20, "MaxValue": most}
+    found["HttpAuth"] = {**found["HttpAuth"], "AllowedValues": [*_PROOFS]}
     found["EphemeralStorageMb"] = {**found["EphemeralStorageMb"], **own_tmp}
     found["TimeoutSeconds"] = {**found["TimeoutSeconds"], "MaxValue": limits.timeout_seconds}
     return MappingProxyType(found)
@@ -194,16 +199,25 @@ def _make_unfit(value: str, spec: Mapping[str, Any]) -> str | None:
     """
     if (allowed := spec.get("AllowedValues")) and value not in map(str, allowed):
         return f"give one of {', '.join(map(str, allowed))}"
-    pattern = spec.get("AllowedPattern")
-    # CloudFormation takes each value of a list alone, without what is blank around it
-    parts = value.split(",") if spec["Type"] == "CommaDelimitedList" else [value]
-    unfit = [each for each in parts if pattern and not re.fullmatch(pattern, each.strip())]
-    if unfit:
-        which = f"{unfit[0]!r} in it" if len(parts) > 1 else "it"
-        return f"{which} does not match {pattern}"
-    if spec["Type"] != "Number":
-        return None
+    if (unfit := _make_unfit_text(value, spec)) or spec["Type"] != "Number":
+        return unfit
+    if isinstance(spec.get("Default"), int) and _NUMBER.fullmatch(value) and "." in value:
+        return "give a whole number"
     return _make_unfit_number(value, spec.get("MinValue"), spec.get("MaxValue"))
+
+
+def _make_unfit_text(value: str, spec: Mapping[str, object]) -> str | None:
+    # CloudFormation takes each value of a list alone, without what is blank around it
+    listed = spec["Type"] == "CommaDelimitedList"
+    parts = [each.strip() for each in value.split(",")] if listed else [value]
+    pattern, most = spec.get("AllowedPattern"), spec.get("MaxLength")
+    for each in parts if isinstance(pattern, str) else ():
+        if not re.fullmatch(str(pattern), each):
+            which = f"{each!r} in it" if len(parts) > 1 else "it"
+            return f"{which} does not match {pattern}"
+    if isinstance(most, int) and len(value) > most:
+        return f"give at most {most} characters"
+    return None
 
 
 def _make_unfit_number(value: str, least: object, most: object) -> str | None:
