@@ -129,6 +129,8 @@ var isAnyOrigin = contains(corsAllowedOrigins, '*')
 var isNoOrigin = !isAnyOrigin && !empty(corsAllowedOrigins) && (length(originParts) != length(corsAllowedOrigins) + 1 || contains(replace(originText, '://', ''), '/') || originText != toLower(originText))
 var isMixed = isAnyOrigin && length(corsAllowedOrigins) > 1
 var origins = isMixed ? fail('corsAllowedOrigins has an asterisk alone, or origins without it: it lets every page in.') : (isNoOrigin ? fail('corsAllowedOrigins has origins, as https://app.example.com: in lower case, without a path or a slash at the end.') : corsAllowedOrigins)
+var isTooWarm = alwaysReadyInstances > maximumInstanceCount
+var warmInstances = isTooWarm ? fail('alwaysReadyInstances is more than maximumInstanceCount, which bounds all instances.') : alwaysReadyInstances
 var audience = empty(entraAudience) ? 'api://${entraClientId}' : entraAudience
 
 var allTags = union(tags, { 'azd-env-name': environmentName })
@@ -148,7 +150,7 @@ module app 'app.bicep' = {
     pythonVersion: pythonVersion
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
-    alwaysReadyInstances: alwaysReadyInstances
+    alwaysReadyInstances: warmInstances
     updateStrategy: updateStrategy
     logRetentionDays: logRetentionDays
     actionGroupId: actionGroupId

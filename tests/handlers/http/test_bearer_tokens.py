@@ -158,6 +158,16 @@ _NOW = time.time()
     [
         _make_token(iss="https://login.example.org.evil/"),
         _make_token(iss=None),
+        _make_token(iss=ISSUER.rstrip("/")),
+        _make_token(iss=ISSUER.upper()),
+        _make_token(aud=["x", "y"]),
+        _make_token(aud=[]),
+        _make_token(aud="CHURN"),
+        _make_token(exp="soon"),
+        _make_token(head={"kid": "first", "crit": ["b64"], "b64": True}),
+        _make_token("second", head={"kid": "first", "jwk": dict(_public("second"))}),
+        _make_token("second", head={"kid": "first", "jku": "https://evil.org/keys"}),
+        _make_token("second", head={"kid": "../../keys"}),
         _make_token(aud="churn2"),
         _make_token(aud=None),
         _make_token(exp=None),
@@ -175,7 +185,11 @@ _NOW = time.time()
         "x" * 20_000,
     ],
     ids=[
-        *("another issuer", "no issuer", "another audience", "no audience", "no end"),
+        *("another issuer", "no issuer", "an issuer without its slash", "an issuer in capitals"),
+        *("other audiences", "no audience in the list"),
+        *("an audience in capitals", "an end that is no time", "a header that must be known"),
+        *("a key of its own", "an address of its own", "a path for a name"),
+        *("another audience", "no audience", "no end"),
         *("not yet", "an unknown key", "a wrong key by a known name", "another kind of key"),
         *("an algorithm that is not set", "a shared secret", "no signature", "a wrong signature"),
         *("no token", "no parts", "empty parts", "too long"),
@@ -631,3 +645,21 @@ def test_a_reading_of_keys_ends_though_a_byte_comes_now_and_then(
 
     with speaking(dribble(SIZED, piece)) as url, pytest.raises(TimeoutError):
         bearer_tokens.read_keys(url)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/invocations?access_token={}", "/invocations?authorization=Bearer%20{}"),
+        "/invocations?jwt={}",
+    ],
+)
+def test_a_token_in_an_address_is_none(issuer: _Issuer, tmp_path: Path, path: str) -> None:
+    """Addresses are logged and shared: RFC 6750, section 2.3, advises against them."""
+
+    async def ask(client: httpx.AsyncClient) -> httpx.Response:
+        return await client.post(path.format(_make_token()), json=serving.EXAMPLE)
+
+    answer = _ask(tmp_path, ask)
+
+    assert (answer.status_code, issuer.asked) == (401, 0)

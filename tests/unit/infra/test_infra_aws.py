@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import pytest
@@ -15,7 +17,7 @@ from packager import targets
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
 from packager.system import resources
-from packager.types import Front, HttpAuth, Rollout
+from packager.types import FileRecord, Front, HttpAuth, Rollout, Weights
 from tests import fake_plan, sam
 
 _ROLE: Final = resources.INFRA / "aws" / "deploy-role.yaml"
@@ -156,42 +158,47 @@ _CODEDEPLOY: Final = (
 """What an alias's UpdatePolicy calls
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-updatepolicy.html)."""
 
-_BY_PROPERTY: Final = (
-    # access logs of an API
-    # (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html)
-    "logs:CreateLogDelivery",
-    "logs:GetLogDelivery",
-    "logs:UpdateLogDelivery",
-    "logs:DeleteLogDelivery",
-    "logs:ListLogDeliveries",
-    "logs:PutResourcePolicy",
-    "logs:DescribeResourcePolicies",
-    "logs:AssociateKmsKey",
-    "logs:DisassociateKmsKey",
-    # a function in a VPC, signed, with a key
-    # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html)
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcs",
-    "lambda:GetCodeSigningConfig",
-    "lambda:PutFunctionCodeSigningConfig",
-    "kms:DescribeKey",
-    "kms:CreateGrant",
-    "kms:Encrypt",
-    "kms:Decrypt",
-    "kms:GenerateDataKey",
-    "lambda:PutProvisionedConcurrencyConfig",
-    # a function with weights on a mounted file system
-    # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-filesystem.html)
-    "elasticfilesystem:DescribeMountTargets",
-    "s3files:ListMountTargets",
-    # a function on managed instances, and the role with which Lambda runs them
-    "lambda:PassCapacityProvider",
-    "lambda:PutFunctionScalingConfig",
-    "iam:AttachRolePolicy",
-    "iam:DetachRolePolicy",
+_DELIVERY: Final = (
+    *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery"),
+    *("logs:DeleteLogDelivery", "logs:ListLogDeliveries"),
+    *("logs:PutResourcePolicy", "logs:DescribeResourcePolicies"),
 )
-"""What CloudFormation calls for properties that parameters bring."""
+_KEY: Final = (
+    *("kms:DescribeKey", "kms:CreateGrant", "kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey"),
+)
+_BY_PROPERTY: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html
+    ("AWS::ApiGatewayV2::Stage", "AccessLogSettings"): _DELIVERY,
+    ("AWS::ApiGateway::Stage", "AccessLogSetting"): _DELIVERY,
+    ("AWS::Logs::LogGroup", "KmsKeyId"): ("logs:AssociateKmsKey", "logs:DisassociateKmsKey"),
+    ("AWS::Lambda::Function", "KmsKeyArn"): _KEY,
+    ("AWS::SQS::Queue", "KmsMasterKeyId"): _KEY,
+    ("AWS::DynamoDB::Table", "SSESpecification"): _KEY,
+    # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+    ("AWS::Lambda::Function", "VpcConfig"): (
+        *("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"),
+    ),
+    ("AWS::Lambda::Function", "CodeSigningConfigArn"): (
+        *("lambda:GetCodeSigningConfig", "lambda:PutFunctionCodeSigningConfig"),
+    ),
+    ("AWS::Lambda::Alias", "ProvisionedConcurrencyConfig"): (
+        "lambda:PutProvisionedConcurrencyConfig",
+    ),
+    # https://docs.aws.amazon.com/lambda/latest/dg/configuration-filesystem.html
+    ("AWS::Lambda::Function", "FileSystemConfigs"): (
+        *("elasticfilesystem:DescribeMountTargets", "s3files:ListMountTargets"),
+    ),
+    ("AWS::Lambda::Function", "CapacityProviderConfig"): ("lambda:PassCapacityProvider",),
+    ("AWS::Lambda::Function", "FunctionScalingConfig"): ("lambda:PutFunctionScalingConfig",),
+    ("AWS::Lambda::Function", "ReservedConcurrentExecutions"): (
+        *("lambda:PutFunctionConcurrency", "lambda:DeleteFunctionConcurrency"),
+    ),
+    ("AWS::Lambda::EventSourceMapping", "EventSourceArn"): ("lambda:GetEventSourceMapping",),
+    ("AWS::IAM::Role", "ManagedPolicyArns"): ("iam:AttachRolePolicy", "iam:DetachRolePolicy"),
+    ("AWS::IAM::Role", "PermissionsBoundary"): ("iam:PutRolePermissionsBoundary",),
+    ("AWS::IAM::Role", "Tags"): ("iam:TagRole", "iam:UntagRole"),
+}
+"""What CloudFormation calls beside that for a property of a resource."""
 
 
 def _statements(role: str) -> list[dict[str, Any]]:
@@ -216,16 +223,23 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         {"front": Front.REST_API, "auth": HttpAuth.API_KEY},
         {"front": Front.NONE, "events": every, **everything},
         *({"events": ("sqs",), "output_to": to} for to in _destinations()),
+        {"weights": Weights.FETCH, "rollout": Rollout.LINEAR},
+        {"weights": Weights.MOUNT, "front": Front.REST_API},
     ]
     plans = [fake_plan.plan(request=fake_plan.request(**settings)) for settings in asked]
     found = []
-    for plan in (*plans, fake_plan.plan_on_instances()):
+    listed = FileRecord(PurePosixPath("model.pkl"), fake_plan.DIGEST, 700 << 20)
+    for plan in (*plans, fake_plan.plan_on_instances(rollout=Rollout.CANARY)):
         base = tmp_path_factory.mktemp("emitted")
         drift = {"drift-baseline.json": b"{}"}
         verified = fake_plan.verified(fake_plan.tree(base / "tree", plan, drift))
         out: Path = base / "out"
         out.mkdir()
-        emit(package(verified, plan, out), verified, plan, out)
+        artifact = package(verified, plan, out)
+        if plan.request.target.weights in {Weights.FETCH, Weights.MOUNT}:
+            bundle = replace(verified.bundle, weights=(listed,), weights_root=base)
+            verified = replace(verified, bundle=bundle)
+        emit(artifact, verified, plan, out)
         template = sam.uploaded((out / "template.yaml").read_text("utf-8"))
         if "RolloutCheck" in template["Resources"]:
             template["Resources"]["RolloutCheck"]["Properties"]["CodeUri"] = "s3://b/check.zip"
@@ -253,8 +267,15 @@ def test_cloudformation_may_make_whatever_a_template_holds(emitted: list[dict[st
     granted = _statements("ExecutionRole")
 
     assert kinds == set(_ACTIONS), "a type of resource that no artifact has, or that has no actions"
+    properties = {
+        (each["Type"], name)
+        for made in emitted
+        for each in made.values()
+        for name in each["Properties"]
+    }
+    assert _BY_PROPERTY.keys() - properties == set(), "a property that no artifact has"
     by_kind = (action for kind in sorted(kinds) for action in _ACTIONS[kind])
-    needed = [*_CODEDEPLOY, *_BY_PROPERTY, *by_kind]
+    needed = [*_CODEDEPLOY, *itertools.chain(*_BY_PROPERTY.values()), *by_kind]
     assert [a for a in needed if not any(_grants(each, a) for each in granted)] == []
 
 
@@ -325,7 +346,7 @@ def test_the_policies_of_the_roles_are_no_longer_than_a_role_takes() -> None:
 _OPEN: Final = {
     "Transform": "AWS's own",
     "Code": "one bucket",
-    "LogsList": "CloudWatch Logs has no narrower resource",
+    "LogsList": "a list is of all groups of an account",
     "HttpApis": "an API has an id that nobody chooses",
     "AccessLogs": "CloudWatch Logs has no narrower resource",
     "Networks": "EC2 has no narrower resource",
@@ -348,5 +369,5 @@ def test_no_statement_grants_everything_on_everything() -> None:
     open_ended = {
         each["Sid"] for each in statements if each["Resource"] == "*" and "Condition" not in each
     }
-    assert open_ended == {"LogsList", "AccessLogs", "Networks", "Summary"}
+    assert open_ended == {"AccessLogs", "Networks", "Summary"}
     assert all(each["Action"] != "*" for each in statements)

@@ -130,6 +130,7 @@ def test_the_rules_of_an_account_are_off_by_default() -> None:
         ("keyUri", "https://VAULT.vault.azure.net/keys/NAME"),
         ("shareName", "name the share that has them"),
         ("origins", "an asterisk alone"),
+        ("warmInstances", "alwaysReadyInstances is more than maximumInstanceCount"),
     ],
 )
 def test_a_combination_that_cannot_be_fails_with_the_reason(variable: str, said: str) -> None:
@@ -289,3 +290,56 @@ def test_a_preflight_is_the_platform_s_and_no_credentials_are_allowed() -> None:
     given = bicep.read(FOLDER / "main.bicep")["modules"]["app"]["config"]["params"]
     assert given["corsAllowedOrigins"] == "origins"
     assert bicep.read(FOLDER / "main.bicep")["parameters"]["corsAllowedOrigins"]["default"] == []
+
+
+def test_instances_are_kept_ready_for_http_where_that_is_asked() -> None:
+    site = _resources("app.bicep")["site"]["config"]["properties"]
+    scale = site["functionAppConfig"]["scaleAndConcurrency"]
+    # the parser takes `a == 0 ? x : y` as `a == (0 ? x : y)`
+    compared = scale["alwaysReady"]["operator"]
+    _, none, ready = _condition(compared["operands"]["operand_2"])
+
+    # https://learn.microsoft.com/en-us/azure/azure-functions/flex-consumption-plan#always-ready-instances
+    assert (compared["type"], compared["operands"]["operand_1"]) == (
+        "equals",
+        "alwaysReadyInstances",
+    )
+    assert (none, ready) == ([], [{"name": "http", "instanceCount": "alwaysReadyInstances"}])
+    assert set(ready[0]) == set(bicep.list_names("FunctionsAlwaysReadyConfig"))
+    parameter = bicep.read(FOLDER / "main.bicep")["parameters"]["alwaysReadyInstances"]
+    assert parameter["default"] == 0
+
+
+@pytest.mark.parametrize(
+    ("ready", "most", "refused"), [(0, 1, False), (40, 40, False), (41, 40, True), (2, 1, True)]
+)
+def test_more_ready_instances_than_there_may_be_are_refused(
+    ready: int, most: int, *, refused: bool
+) -> None:
+    given = {"alwaysReadyInstances": ready, "maximumInstanceCount": most}
+
+    assert _count(given, "isTooWarm")["isTooWarm"] is refused
+
+
+def test_a_token_is_of_the_tenant_for_this_app_and_by_an_application_that_may_call() -> None:
+    found = _resources("app.bicep")["authentication"]["config"]["properties"]
+    entra = found["identityProviders"]["azureActiveDirectory"]
+
+    # with requestedAccessTokenVersion 2 a token names the client ID, with 1 the address
+    assert entra["validation"]["allowedAudiences"] == ["entraAudience", "entraClientId"]
+    assert entra["registration"]["clientId"] == "entraClientId"
+    assert str(entra["registration"]["openIdIssuer"]).count("entraTenantId") == 1
+    assert "/v2.0" in str(entra["registration"]["openIdIssuer"])
+    policy = entra["validation"]["defaultAuthorizationPolicy"]
+    assert policy == {"allowedApplications": "entraAllowedClients"}
+    assert found["httpSettings"] == {"requireHttps": True}
+    assert found["login"]["tokenStore"]["enabled"] is False
+
+
+def test_no_share_is_mounted_without_a_key() -> None:
+    """A mount has a key in each form that the platform's interface knows: no identity is named."""
+    names = set(bicep.list_names("AzureStorageInfoValue"))
+
+    assert names == {
+        *("type", "accountName", "shareName", "accessKey", "mountPath", "state", "protocol")
+    }
