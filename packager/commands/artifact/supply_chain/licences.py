@@ -8,6 +8,7 @@ are kept as they are, and are unknown.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
@@ -79,6 +80,15 @@ _FAMILIES: Final[Mapping[str, str]] = {
 _VAGUE: Final = frozenset({"agpl", "apache", "bsd", "gpl", "lgpl", "mpl"})
 """Names of families, which license-expression takes for their oldest version."""
 # names that people write in `License:`, none of which leaves a doubt
+_GNU_WORDS: Final = (
+    *(("general public license", "gpl"), ("general public licence", "gpl")),
+    *(("lesser gpl", "lgpl"), ("library gpl", "lgpl"), ("affero gpl", "agpl")),
+)
+_GNU: Final = re.compile(
+    r"(?:the )?(?:gnu )?(?P<kind>[al]?)gpl[ -]?(?:,? ?v(?:ersion )?\.?)? ?(?P<version>[23])(?:\.0)?"
+    r"(?:(?P<later> ?\+| or (?:any )?(?:later|greater|newer)(?: version)?)| only)?(?: license)?"
+    r"(?: \([al]?gplv[23]\+?\))?"
+)
 _NAMES: Final[Mapping[str, str]] = {
     "3-clause bsd license": "BSD-3-Clause",
     "apache 2": "Apache-2.0",
@@ -123,6 +133,8 @@ class StatedLicence:
     """As the package has them; empty where it says nothing."""
     field: str = ""
     """Where it says so: `License-Expression`, `License`, `Classifier`, or a document's name."""
+    contradicted: tuple[str, ...] = ()
+    """Licences of its classifiers that the expression does not name: ids of SPDX, or families."""
 
     def __str__(self) -> str:
         return _cut(self.expression or "; ".join(self.words))
@@ -147,7 +159,11 @@ class DeniedLicences:
             names = [_CLASSIFIERS.get(each, _FAMILIES.get(each, each)) for each in licence.words]
             denied = tuple(each for each in names if self._matches(each))
             return (LicenceVerdict.DENIED if denied else LicenceVerdict.UNKNOWN), denied
-        return self._judge(tree)
+        verdict, names_found = self._judge(tree)
+        if verdict is LicenceVerdict.ALLOWED:
+            denied = tuple(each for each in licence.contradicted if self._matches(each))
+            return (LicenceVerdict.DENIED, denied) if denied else (verdict, names_found)
+        return verdict, names_found
 
     def _judge(self, tree: LicenseExpression) -> tuple[LicenceVerdict, tuple[str, ...]]:
         if isinstance(tree, AND | OR):
@@ -212,9 +228,14 @@ def read_licence(meta: Message) -> StatedLicence:
     if expressions := _list_expressions(meta):
         return _state_expressions(expressions)
     stated = _one_line(meta.get("License"))
-    if stated and (expression := normalize_expression(stated)):
-        return StatedLicence(expression=expression, words=(stated,), field="License")
     named = _list_classifiers(meta)
+    if stated and (expression := normalize_expression(stated)):
+        return StatedLicence(
+            expression=expression,
+            words=(stated,),
+            field="License",
+            contradicted=tuple(_list_contradictions(expression, named)),
+        )
     if named:
         ids = [_CLASSIFIERS.get(each, "") for each in named]
         expression = " AND ".join(sorted(set(ids))) if all(ids) else ""
@@ -224,13 +245,33 @@ def read_licence(meta: Message) -> StatedLicence:
     return StatedLicence()
 
 
+def _list_contradictions(expression: str, classifiers: Iterable[str]) -> Iterator[str]:
+    """Yield licences of classifiers that are not in an expression, nor of a family that is."""
+    known = [str(each).lower() for each in _find_licensing().license_keys(expression)]
+    for each in classifiers:
+        name = _CLASSIFIERS.get(each, _FAMILIES.get(each, ""))
+        if name and not any(f"{one}-".startswith(f"{name.lower()}-") for one in known):
+            yield name
+
+
 def normalize_expression(text: str) -> str:
     """Return an expression as SPDX writes it; empty where it is none, or an id is unknown."""
     plain = text.strip().lower()
-    tree = None if plain in _VAGUE else _parse(_NAMES.get(plain, text))
+    tree = None if plain in _VAGUE else _parse(_NAMES.get(plain) or _read_gnu(plain) or text)
     if tree is None or any(not name.lower().startswith(_REFERENCE) for name in _list_unknown(tree)):
         return ""
     return str(tree.render())
+
+
+def _read_gnu(plain: str) -> str:
+    """Return the id of a GNU licence that is written in words, with its version; else empty."""
+    for words, short in _GNU_WORDS:
+        plain = plain.replace(words, short)
+    found = _GNU.fullmatch(" ".join(plain.split()))
+    if found is None:
+        return ""
+    later = "or-later" if found["later"] else "only"
+    return f"{(found['kind'] or '').upper()}GPL-{found['version']}.0-{later}"
 
 
 def _list_expressions(meta: Message) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from packager.commands.artifact.supply_chain.licences import (
     LicenceVerdict,
     StatedLicence,
+    normalize_expression,
     read_denied,
     read_licence,
 )
@@ -96,6 +97,50 @@ def test_no_classifier_speaks_for_an_expression(stated: str, verdict: str) -> No
     assert found.field == "License-Expression"
     assert read_denied(["GPL-3.0"]).judge(found)[0] == LicenceVerdict(verdict)
     assert not found.words or max(map(len, found.words)) < 300
+
+
+@pytest.mark.parametrize(
+    ("words", "expression"),
+    [
+        ("GPL v3", "GPL-3.0-only"),
+        ("GPL 3", "GPL-3.0-only"),
+        ("GNU GPL v3", "GPL-3.0-only"),
+        ("GNU GPLv3+", "GPL-3.0-or-later"),
+        ("GNU General Public License v3 or later (GPLv3+)", "GPL-3.0-or-later"),
+        ("GNU General Public License, version 2", "GPL-2.0-only"),
+        ("The GNU Lesser General Public License v3", "LGPL-3.0-only"),
+        ("GNU Affero General Public License v3.0", "AGPL-3.0-only"),
+        ("LGPL version 2 or later", "LGPL-2.0-or-later"),
+        ("AGPL v3 only", "AGPL-3.0-only"),
+        ("GPL", ""),
+        ("GPL v4", ""),
+        ("Dual MIT and GPL", ""),
+        ("not GPL v3", ""),
+    ],
+)
+def test_gnu_s_licences_are_read_as_people_write_them(words: str, expression: str) -> None:
+    assert normalize_expression(words) == expression
+
+
+@pytest.mark.parametrize(
+    ("licence", "classifier", "denied"),
+    [
+        ("MIT", "GNU General Public License v3 (GPLv3)", True),
+        ("MIT", "MIT License", False),
+        ("MIT", "GNU Lesser General Public License v3 (LGPLv3)", False),
+        ("MIT OR GPL-3.0-only", "GNU General Public License v3 (GPLv3)", False),
+        ("MIT", "Other/Proprietary License", False),
+    ],
+)
+def test_a_classifier_that_contradicts_the_licence_can_be_refused(
+    licence: str, classifier: str, *, denied: bool
+) -> None:
+    stated = _read(f"License: {licence}\n{_CLASSIFIER} {classifier}")
+
+    verdict, names = read_denied(["GPL-3.0*"]).judge(stated)
+
+    assert (verdict == "denied") is denied
+    assert not denied or names == ("GPL-3.0-only",)
 
 
 def test_several_classifiers_all_hold() -> None:
