@@ -338,3 +338,8 @@ def test_no_endpoint_allows_credentials(folders: dict[Front, Path]) -> None:
     """`*` and credentials exclude each other; nothing here answers for a cookie."""
     for front in folders:
         assert "credentials" not in _read_template(folders, front).lower()
+
+
+def test_each_page_says_how_web_pages_are_let_in(folders: dict[Front, Path]) -> None:
+    for front, out in folders.items():
+        assert "| `CorsAllowOrigins` | empty |" in (out / "README.md").read_text("utf-8"), front

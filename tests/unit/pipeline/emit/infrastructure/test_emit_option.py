@@ -61,3 +61,11 @@ def test_without_the_option_there_is_neither_folder(tmp_path: Path) -> None:
 
     assert {"terraform", "cdk"} & {path.name for path in out.iterdir()} == set()
     assert "terraform" not in (out / "README.md").read_text("utf-8")
+
+
+def test_the_page_tells_what_terraform_leaves_on_instances(emitted: Emitted) -> None:
+    page = (emitted("managed instances") / "README.md").read_text("utf-8")
+
+    assert "aws lambda delete-function --function-name churn-Function --qualifier VERSION" in page
+    other = (emitted("http-api") / "README.md").read_text("utf-8")
+    assert "--qualifier VERSION" not in other
