@@ -388,11 +388,11 @@ def list_old(
 def describe_old(old: Sequence[Fact], today: date) -> str:
     """Name the oldest of some facts, and say how many there are and how to have them all."""
     oldest = max(old, key=lambda fact: fact.count_days(today))
-    more = f" and {len(old) - 1} more were" if len(old) > 1 else " was"
+    more = f", and {len(old) - 1} more more than {OLD_DAYS} days ago" if len(old) > 1 else ""
     return (
-        f"{oldest.file} {oldest.name}{more} last read more than {OLD_DAYS} days ago, the oldest "
-        f"{oldest.count_days(today)} days: what is said by it may be wrong. `packager facts "
-        "--check` lists what is old, and --facts-dir takes a file of yours in its place"
+        f"{oldest.file} {oldest.name} was last read {oldest.count_days(today)} days ago{more}: "
+        "what is said by it may be wrong. `packager facts --check` lists what is old, and "
+        "--facts-dir takes a file of yours in its place"
     )
 
 

@@ -242,9 +242,9 @@ def test_facts_and_prices_that_a_build_goes_by_are_told_of_where_they_are_old() 
     (price,) = facts.list_old("azure-functions", Device.CPU, TODAY)
     said = facts.describe_old([price], TODAY)
     assert said.startswith(
-        "prices.toml machines g5.xlarge gpu-container was last read more than 90"
+        "prices.toml machines g5.xlarge gpu-container was last read 166 days ago:"
     )
-    assert "the oldest 166 days" in said
+    assert "ago, and 1 more more than 90 days ago: " in facts.describe_old([price] * 2, TODAY)
 
 
 def test_what_is_old_is_a_warning_with_an_end_of_its_own() -> None:

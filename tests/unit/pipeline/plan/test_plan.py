@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -27,6 +28,7 @@ from packager.facts import devices
 from packager.pipeline import slim
 from packager.pipeline.plan import PASSES, check, plan
 from packager.pipeline.plan._locked_plans import extend_target
+from packager.system.resources import FACTS
 from packager.types import (
     BuildPlan,
     Device,
@@ -439,16 +441,34 @@ def test_a_runtime_near_its_end_is_said(index: Index, tmp_path: Path) -> None:
     assert not _said(_plan(model)[0], "near its end of life")
 
 
-@pytest.mark.parametrize(("today", "said"), [(date(2026, 12, 1), 0), (date(2027, 6, 1), 1)])
+@pytest.mark.parametrize(
+    ("today", "prices", "said"),
+    [
+        (date(2026, 12, 1), "2026-12-01", ()),
+        # the artifact's page has this price
+        (date(2026, 12, 1), "2026-06-17", ("was last read 167 days ago",)),
+        (date(2027, 6, 1), "2026-12-01", ("aws_lambda.toml ", " more more than 90 days ago")),
+    ],
+)
 def test_facts_that_were_read_long_ago_are_said_in_one_line(
-    today: date, said: int, index: Index, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    today: date,
+    prices: str,
+    said: tuple[str, ...],
+    index: Index,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    asked = make_request(model_uri="u", out_dir=Path("out"))
+    text = (FACTS / "prices.toml").read_text(encoding="utf-8")
+    (tmp_path / "facts").mkdir()
+    dated = re.sub(r"as_of = .*", f"as_of = {prices}", text)
+    (tmp_path / "facts" / "prices.toml").write_text(dated, encoding="utf-8")
+    asked = make_request(model_uri="u", out_dir=Path("out"), facts_dir=tmp_path / "facts")
     plan(asked, _model(tmp_path / "m"), check(asked), today=today)
 
     lines = [each.getMessage() for each in caplog.records if "last read" in each.getMessage()]
-    assert len(lines) == said
-    assert all("aws-lambda" in line and "packager facts --check" in line for line in lines)
+    assert len(lines) == bool(said)
+    assert all(words in line for line in lines for words in said)
+    assert all("packager facts --check" in line for line in lines)
 
 
 def test_every_pin_without_a_wheel_is_listed(index: Index, tmp_path: Path) -> None:
