@@ -58,7 +58,7 @@ def test_the_readme_is_read_in_one_sitting() -> None:
 
 
 def test_ci_runs_the_tests_that_the_readme_names() -> None:
-    assert "make test\n" in text(".ci/run")
+    assert "make test-cost\n" in text(".ci/run")
     assert "    make test " in text("README.md")
 
 
