@@ -31,6 +31,7 @@ def through_azure(case: Case, router: Router) -> Reply:
     return Reply(got.status_code, content_type, got.get_body(), tuple(told))
 
 
+@pytest.mark.few(3)
 @pytest.mark.filterwarnings("ignore::UserWarning")  # pandas, of texts that are no times
 @pytest.mark.parametrize("make", ALL, ids=lambda make: make.__name__)
 def test_azure_s_function_answers_as_the_application_does(

@@ -51,6 +51,7 @@ def unnamed_csv() -> Iterator[Case]:
             yield Case(f"{kinds} {sent!r}", signature, sent.encode(), CSV)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("group", [*(make for make in ALL if make is not parquet_cases)])
 def test_arrays_hold_what_the_dataframe_holds(group: Callable[[], Iterator[Case]]) -> None:
     _assert_arrays_agree([case for case in group() if applies(case)][::_STRIDE])

@@ -163,6 +163,7 @@ INPUTS = [
 ]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("parser", ["number_parser", "msgspec", None])
 @pytest.mark.parametrize("kind", ["double", "float"])
 def test_rows_that_are_cut_out_are_those_that_json_finds(

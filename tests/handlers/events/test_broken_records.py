@@ -116,6 +116,7 @@ def changed(value: Any, path: tuple[Any, ...], into: Any) -> Any:
     return made
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", LISTS)
 def test_whatever_a_field_holds_the_rest_of_the_batch_is_answered(name: str) -> None:
     whole = batch(name, row(1.0), row(2.0), row(3.0))

@@ -147,6 +147,7 @@ def test_without_botocore_nothing_is_said_to_hold(monkeypatch: pytest.MonkeyPatc
     assert any("azure-mgmt-web is not installed" in each for each in found["models"])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("shape", "unknown"),
     [

@@ -116,6 +116,7 @@ def test_each_key_that_is_named_must_have_signed(
     assert not world[2].uploaded
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("config", "code", "words"),
     [

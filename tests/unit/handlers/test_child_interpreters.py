@@ -85,6 +85,7 @@ def test_a_child_imports_as_its_parent(child: str, function: Path, tmp_path: Pat
     assert ask(function, tmp_path, code) == RIGHT
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing_imports_as_its_parent(method: str, function: Path, tmp_path: Path) -> None:
     code = (

@@ -127,6 +127,7 @@ def test_a_row_that_fails_has_its_error_and_the_others_their_answers(
     assert "message" in bad
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("source", "target", "expected"),
     [

@@ -61,6 +61,7 @@ def received(url: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("address", "keys"),
     [

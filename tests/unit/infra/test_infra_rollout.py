@@ -326,6 +326,7 @@ def test_a_call_that_fails_moves_no_traffic_to_what_was_not_asked(
             assert done.stderr
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 def test_a_call_that_fails_is_no_new_revision(number: int, shell: _Shell) -> None:
     done = shell.run(
@@ -781,6 +782,7 @@ def test_a_container_app_is_asked_at_its_label_and_the_others_keep_their_parts(
     assert "--revision-weight model--2=0 model--1=70 model--0=30" in done.stdout
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [1, 4, 5, 6, 7])
 def test_what_stays_in_a_container_app_is_said(number: int, shell: _Shell) -> None:
     done = shell.run(

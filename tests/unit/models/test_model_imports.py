@@ -36,6 +36,7 @@ DEEP = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", DEEP)
 def test_code_nested_too_deep_is_read_or_left(tmp_path: Path, name: str) -> None:
     path = tmp_path / "deep.py"
@@ -59,6 +60,7 @@ def test_a_source_that_nobody_wrote_is_not_read(
     assert parse_file(tmp_path / "missing.py") is None
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("compressed", [True, False])
 def test_long_arguments_are_passed_over(tmp_path: Path, protocol: int, *, compressed: bool) -> None:

@@ -148,6 +148,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path / "own", f"left-{secrets.token_hex(6)}", secrets.randbelow(1 << 30) + 1)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("level", ["namespaces", "privileged", "shared-proc", "landlock"])
 def test_nothing_that_a_model_writes_anywhere_stays(
     level: str, machine: Machine, monkeypatch: pytest.MonkeyPatch

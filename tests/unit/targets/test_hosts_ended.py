@@ -62,6 +62,7 @@ CAUSES = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("way", CAUSES)
 def test_a_server_that_ends_while_it_loads(way: str, tmp_path: Path) -> None:
     with ServerHost(_boot(tmp_path, {"LOADED": way})) as host:
@@ -71,6 +72,7 @@ def test_a_server_that_ends_while_it_loads(way: str, tmp_path: Path) -> None:
     assert answer.ending is not None
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("way", CAUSES)
 def test_a_server_that_ends_over_a_request(way: str, tmp_path: Path) -> None:
     with ServerHost(_boot(tmp_path, {"ASKED": way})) as host:

@@ -43,6 +43,7 @@ async def serve(scope, receive, send):
 """
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("level", "is_told"),
     [("", False), ("INFO", False), ("DEBUG", True), ("debug", True)],

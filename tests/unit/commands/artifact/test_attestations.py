@@ -72,6 +72,7 @@ def sign_again(artifact: Path, key: Path, change: Callable[[dict[str, Any]], obj
     write_lines(artifact, lines)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", ["ed25519", "p256", "p384", "p521", "rsa"])
 def test_what_a_key_signed_verifies_by_its_public_half(
     kind: str, artifact: Path, tmp_path: Path
@@ -518,6 +519,7 @@ def _compare(**changed: object) -> Callable[[dict[str, Any]], object]:
     return lambda s: s["predicate"].get("comparison", {}).update(changed)
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     ("change", "wanted", "said"),
     [

@@ -63,6 +63,7 @@ def _edit(path: Path, change: Callable[[dict], object]) -> None:  # type: ignore
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
+@pytest.mark.few(1)
 def test_what_a_build_left_is_verified(artifact: Path) -> None:
     found = verify_artifact(artifact)
 
@@ -88,6 +89,7 @@ def test_any_byte_of_any_file_that_changes_is_noticed(artifact: Path) -> None:
     assert verify_artifact(artifact)["verified"]
 
 
+@pytest.mark.few(1)
 def test_any_byte_of_the_report_is_noticed_by_who_knows_its_digest(artifact: Path) -> None:
     path, known = artifact / "report.json", sha256(artifact / "report.json")
     whole = path.read_bytes()
@@ -101,6 +103,7 @@ def test_any_byte_of_the_report_is_noticed_by_who_knows_its_digest(artifact: Pat
     assert verify_artifact(artifact, report_sha256=known.upper())["verified"]
 
 
+@pytest.mark.few(1)
 def test_a_file_that_is_gone_is_named(artifact: Path) -> None:
     for relative in list(walk(artifact)):
         if relative.name == "report.json":

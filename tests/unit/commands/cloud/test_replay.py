@@ -323,6 +323,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_asked(
     assert (code, said in stderr, "s3cret" in stderr) == (2, True, False)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("seconds", ["0", "nan", "1e9"])
 def test_a_time_that_is_none_is_refused(artifact: Path, seconds: str) -> None:
     code, _, stderr = _run(artifact, "https://app", "--timeout", seconds)
@@ -402,6 +403,7 @@ def test_the_program_says_what_is_wrong_with_the_app(artifact: Path) -> None:
     assert "answered 401" in found["problem"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("minor", ["3.8", "3.9", "3.10"])
 def test_the_program_runs_on_older_pythons(artifact: Path, minor: str) -> None:
     try:

@@ -114,6 +114,7 @@ def test_a_share_moves_and_the_rest_stays_where_it_was(
     assert _shares(artifact) == expected
 
 
+@pytest.mark.few(1)
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.parametrize(
     ("shares", "words"),

@@ -186,6 +186,7 @@ def artifact(built: Path, tmp_path: Path) -> Path:
     return shutil.copytree(built, tmp_path / "artifact")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("curve", CURVES)
 def test_what_a_vault_signed_verifies_by_it_and_by_the_public_key_s_file(
     curve: str, vault: Vault, artifact: Path, tmp_path: Path

@@ -174,6 +174,7 @@ def _edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(value))
 
 
+@pytest.mark.few(1)
 @_OF_EACH_KIND
 def test_a_build_that_measures_otherwise_is_the_same(artifact: Path, builder: Builder) -> None:
     assert _compare(artifact) == []
@@ -244,6 +245,7 @@ def test_what_was_weighed_is_taken_from_the_record(
     assert "README.md" in _compare(out)[0]
 
 
+@pytest.mark.few(1)
 def test_other_code_is_named_by_its_file(artifact: Path, builder: Builder) -> None:
     builder.files = {"handlers/__init__.py": b"import os\n"}
 
@@ -254,6 +256,7 @@ def test_other_code_is_named_by_its_file(artifact: Path, builder: Builder) -> No
     assert any(each.startswith("report.json differs") for each in problems)
 
 
+@pytest.mark.few(1)
 @_OF_EACH_KIND
 def test_a_file_that_only_one_has_is_named(artifact: Path, builder: Builder) -> None:
     builder.files = {"handlers/aaa.py": b""}
@@ -354,6 +357,7 @@ def test_a_full_disk_is_no_verdict(artifact: Path, builder: Builder) -> None:
         _compare(artifact)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -385,6 +389,7 @@ def test_a_lock_that_is_damaged_is_told(artifact: Path, builder: Builder) -> Non
         _compare(artifact)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("name", "version"),
     [

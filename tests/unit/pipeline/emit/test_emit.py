@@ -144,6 +144,7 @@ _HOSTILE = (
 )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("text", _HOSTILE)
 def test_what_was_logged_leaves_each_document_a_document(tmp_path: Path, text: str) -> None:
     body = json.dumps({"dataframe_split": {"columns": ["x"], "data": [[text]]}}).encode()

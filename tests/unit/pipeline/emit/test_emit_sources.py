@@ -151,6 +151,7 @@ def test_a_queue_has_one_policy_with_a_statement_for_each_sender(
     ]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", destinations.KINDS)
 def test_a_destination_gets_one_right(tmp_path: Path, kind: str) -> None:
     action, resource = RIGHTS[kind]
@@ -178,6 +179,7 @@ def test_rights_are_for_what_was_asked_for(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", destinations.KINDS)
 def test_the_function_is_told_where_answers_go(tmp_path: Path, kind: str) -> None:
     made = plain(template(tmp_path, "sqs", to=TO[kind], once=True))
@@ -207,6 +209,7 @@ def test_partial_answers_are_asked_for(tmp_path: Path) -> None:
         assert resources[name]["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", [s for s in aws_sources.SOURCES if s not in aws_sources.OF_FILES])
 def test_each_sample_event_is_its_source_s(tmp_path: Path, name: str) -> None:
     out = emitted(tmp_path, name, to=TO["s3"] if name in MUTE else None)

@@ -95,6 +95,7 @@ def test_evidence_of_less_is_too(evidence: Evidence, tmp_path: Path) -> None:
     assert list_wrong(_written(tmp_path, fake_plan.plan(), evidence)) == []
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("place", "value"),
     [

@@ -144,6 +144,7 @@ def _make_check(artifact: Path, deployed: _Lambda, monkeypatch: pytest.MonkeyPat
     return ask
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("spec", ["ECC_NIST_P256", "ECC_NIST_P384", "RSA_2048"])
 def test_a_version_that_is_signed_by_the_key_gets_traffic(
     spec: str, artifact: Path, check: Any

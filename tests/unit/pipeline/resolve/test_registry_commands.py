@@ -210,6 +210,7 @@ def test_the_plugin_s_every_method_is_tried() -> None:
     assert named | {"run_local", "target_help"} == set(PLUGIN)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", PLUGIN)
 def test_the_plugin_leaves_a_registry_as_it_is(
     name: str, owner: registries.Written, monkeypatch: pytest.MonkeyPatch

@@ -266,6 +266,7 @@ def test_what_is_supplied_does_not_count_as_missing(
     assert lacking.loaders == {PurePosixPath("pkg/core.so"): frozenset({"pkg"})}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "answers",
     [

@@ -46,6 +46,7 @@ SIGNALS = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("way", SIGNALS)
 def test_names_the_signal_and_the_call(way: str, tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(MODEL.format(way=WAYS[way]))

@@ -64,6 +64,7 @@ print(json.dumps([loaded, found, [each for each in %r if shutil.which(each)]]))
 """
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_library_or_program_of_this_machine_is_there(target: str) -> None:
     # what this Python itself is linked to is there, whatever it is called
@@ -73,6 +74,7 @@ def test_no_library_or_program_of_this_machine_is_there(target: str) -> None:
     assert answer(LOADED % (others, PROGRAMS), target) == [[], [], []]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_platform_s_own_are_there(target: str) -> None:
     own = sorted(surroundings._libraries(target, f"3.{sys.version_info.minor}", None))
@@ -87,6 +89,7 @@ def test_the_platform_s_own_are_there(target: str) -> None:
     assert answer(code, target) == ["tmp\n", ""]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("target", "found"),
     [("aws-lambda", None), ("azure-functions", "libc.so.6"), ("gpu-container", "libc.so.6")],
@@ -135,6 +138,7 @@ def test_memory_is_told_as_the_function_has_it(level: str, monkeypatch: pytest.M
     assert whole_told["MemTotal:"] == sandbox.machine_memory_bytes() >> 10
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("target", TARGETS)
 def test_of_etc_there_is_little(target: str) -> None:
     listed = answer("import json, os; print(json.dumps(os.listdir('/etc')))", target)

@@ -90,6 +90,7 @@ def test_a_name_below_a_folder_that_was_left_out_shows_nothing(tmp_path: Path, m
     assert found["state"] == ("not_affected" if module == "numpy.sub" else "in_triage")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("licence", "is_refused"),
     [

@@ -134,6 +134,7 @@ def test_each_parameter_and_each_output_is_there(emitted: Emitted, name: str) ->
     assert outputs == {*map(_snake, template["Outputs"]), *rolled_out}
 
 
+@pytest.mark.few(2)
 @parsed_builds
 def test_each_variable_has_the_default_and_the_bounds(emitted: Emitted, name: str) -> None:
     out = emitted(name)

@@ -105,6 +105,7 @@ TREES = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("case", TREES)
 def test_needs_are_found_as_the_loader_finds_them(case: str, tmp_path: Path) -> None:
     files, expected = TREES[case]

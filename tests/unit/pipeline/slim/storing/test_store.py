@@ -249,6 +249,7 @@ def test_the_passes_do_without_each_other(tmp_path: Path) -> None:
     assert ask(alone, "import used.b\nprint(used.b.B)").stdout == "2\n"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("keep", ["used/b.py", "idle", "idle/words.txt"])
 def test_what_is_kept_lies_in_its_place(tmp_path: Path, keep: str) -> None:
     root = built(tmp_path / "f", made=plan(keep=(keep,))).root
@@ -290,6 +291,7 @@ def test_a_namespace_package_reaches_over_two_folders(tmp_path: Path) -> None:
     assert done.stdout == "1 2 None\n", done.stderr
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("name", "damage", "words"),
     [
