@@ -47,6 +47,10 @@ from packager.types import (
 
 _Document: TypeAlias = dict[str, Any]
 _STAGES: Final = (Stage.RESOLVE, Stage.PLAN, Stage.ASK, Stage.SLIM)
+_NOT_STARTED: Final = (
+    "nothing was started or timed. Build the model, then `packager inspect DIR --rate` of that "
+    "folder shows what running it costs"
+)
 _UNDEFERRED: Final = (
     "Sizes are upper bounds: imports were not deferred, which takes minutes. What is built is "
     "usually smaller, and starts faster."
@@ -79,6 +83,7 @@ def inspect_model(
                     Measured(
                         unzipped_bytes=bundle.size_bytes,
                         needs_gpu=needs_gpu(model, request.target.facts_dir),
+                        why_untimed=_NOT_STARTED,
                     ),
                     workload,
                     request.target.facts_dir,

@@ -287,3 +287,11 @@ def test_weights_with_the_same_content_are_fetched_once_and_unpacked_twice() -> 
     assert (function["start"], function["unpacked"]) == (7, 50)
     assert image["unpacked"] == 550
     assert found.can_snapshot(TARGETS[0])
+
+
+def test_what_was_not_timed_says_what_shows_its_costs() -> None:
+    told = "nothing was timed. Build it"
+    verdicts = judge(Measured(unzipped_bytes=1, why_untimed=told), Workload(), TARGETS)
+    assert {verdict.reckoned for verdict in verdicts} == {f"not reckoned: {told}"}
+    plain = judge(Measured(unzipped_bytes=1), Workload(), TARGETS)
+    assert {verdict.reckoned for verdict in plain} == {"not reckoned: no answer was timed"}
