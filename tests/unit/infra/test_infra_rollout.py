@@ -12,6 +12,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ STAND_IN = """import json, os, sys
 home = os.environ["HOME_OF_TEST"]
 name, arguments = os.path.basename(sys.argv[1]), sys.argv[2:]
 text = sys.stdin.read() if arguments[-2:] == ["-f", "-"] else ""
+if "replace" in arguments:
+    text = open(arguments[arguments.index("replace") + 1]).read()
 first, last = map(int, os.environ["FAILS"].split("-"))
 path = f"{home}/asked.jsonl"
 number = len(open(path).readlines()) + 1 if os.path.exists(path) else 1
@@ -418,7 +422,7 @@ def _describe(**shares: int) -> str:
     """Write the traffic as gcloud does: a tag is a target of its own, without a share."""
     named = [{"revisionName": name, "percent": share} for name, share in shares.items()]
     tagged = {"revisionName": "two", "tag": "candidate", "url": "https://candidate---model.run.app"}
-    return json.dumps({"status": {"traffic": [*named, tagged]}})
+    return json.dumps({"status": {"url": "https://model.run.app", "traffic": [*named, tagged]}})
 
 
 def test_an_earlier_candidate_of_cloud_run_loses_its_share_before_its_tag(shell: _Shell) -> None:
@@ -478,6 +482,121 @@ def test_cloud_run_is_asked_with_the_server_s_own_token_too(shell: _Shell) -> No
     assert "authorization=REPLAY_TOKEN" in told["argv"]
     assert told["secrets"] == ["Bearer identity", "Bearer s3cr3t"]
     assert "s3cr3t" not in " ".join([*told["argv"], *shell.list_lines()])
+
+
+def _run_job(shell: _Shell, **more: str) -> subprocess.CompletedProcess[str]:
+    words = [str(shell.artifact), IMAGE, "10"]
+    answers = {**ANSWERS, "run services describe": [_describe(one=100)]}
+    given: dict[str, Any] = {"REGION": "r", "REPLAY_BUCKET": "replays", **more}
+    return shell.run(ROLLOUTS["cloud-run"], *words, answers=answers, **given)
+
+
+@pytest.mark.parametrize("secret", ["", "churn-token"])
+@pytest.mark.parametrize("account", ["", "asker@project.iam.gserviceaccount.com"])
+def test_a_job_of_cloud_run_asks_before_traffic_moves(
+    secret: str, account: str, shell: _Shell
+) -> None:
+    done = _run_job(shell, REPLAY_TOKEN_SECRET=secret, REPLAY_ACCOUNT=account)
+
+    assert done.returncode == 0, done.stderr
+    (text,) = [each["text"] for each in shell.asked if "replace" in each["arguments"]]
+    job = yaml.safe_load(text)
+    named = job["metadata"]["name"]
+    assert (job["apiVersion"], job["kind"]) == ("run.googleapis.com/v1", "Job")
+    task = job["spec"]["template"]["spec"]["template"]["spec"]
+    (container,), (volume,) = task["containers"], task["volumes"]
+    assert container["image"] == IMAGE
+    assert container["command"][:4] == [
+        "python3", f"/replay/{named}/ask_with_identity.py",
+        "https://model.run.app", "https://candidate---model.run.app",
+    ]  # fmt: skip
+    assert ("authorization=REPLAY_TOKEN" in container["command"]) == bool(secret)
+    assert bool(container.get("env")) == bool(secret)
+    assert task.get("serviceAccountName", "") == account
+    assert (task["maxRetries"], volume["csi"]["readOnly"]) == (0, True)
+    assert volume["csi"]["volumeAttributes"] == {"bucketName": "replays"}
+    assert [volume["name"]] == [each["name"] for each in container["volumeMounts"]]
+    order = [
+        shell.list_lines().index(shell.list_lines(*words)[0])
+        for words in (
+            ("run deploy", "--no-traffic"), ("storage cp", f"gs://replays/{named}/"),
+            ("run jobs replace",), (f"run jobs execute {named}", "--wait"),
+            (f"run jobs delete {named}",), ("storage rm", f"gs://replays/{named}"),
+            ("update-traffic", "candidate=10"),
+        )
+    ]  # fmt: skip
+    assert order == sorted(order)
+    assert not shell.list_lines("print-identity-token")
+
+
+@pytest.mark.parametrize("broken", ["storage cp", "run jobs replace", "run jobs execute"])
+def test_a_job_that_fails_moves_no_traffic_and_leaves_nothing(broken: str, shell: _Shell) -> None:
+    _run_job(shell)
+    number = 1 + shell.list_lines().index(shell.list_lines(broken)[0])
+    (shell.home / "asked.jsonl").unlink()
+
+    done = _run_job(shell, FAILS=f"{number}-{number}")
+    assert done.returncode == 1
+    assert "The new version gets no traffic" in done.stderr
+    assert not shell.list_lines("update-traffic", "candidate=10")
+    assert shell.list_lines("run jobs delete")
+    assert shell.list_lines("storage rm")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("REPLAY_BUCKET", "gs://replays", "write it without gs://"),
+        ("REPLAY_BUCKET", "a|b", "no bucket's name"),
+        ("REPLAY_TOKEN", "s3cr3t", "name the secret in REPLAY_TOKEN_SECRET"),
+        ("REPLAY_TOKEN_SECRET", "a}]", "no name that Google Cloud takes"),
+        ("REPLAY_ACCOUNT", "a b", "no name that Google Cloud takes"),
+    ],
+)
+def test_what_a_job_cannot_have_is_refused_before_anything(
+    variable: str, value: str, said: str, shell: _Shell
+) -> None:
+    done = _run_job(shell, **{variable: value})
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "s3cr3t" not in done.stderr
+    assert shell.asked == []
+
+
+def test_the_job_s_program_asks_with_the_token_of_its_account(tmp_path: Path) -> None:
+    """The metadata server of Cloud Run is stood in for."""
+    asked: list[tuple[str, str | None]] = []
+
+    class Metadata(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers.get("metadata-flavor")))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"t0ken")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    program = shutil.copy(GPU / "cloud-run" / "ask_with_identity.py", tmp_path)
+    (tmp_path / "replay_check.py").write_text(CHECK)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        argv = [sys.executable, program, "https://model.run.app", "https://c---model.run.app"]
+        env = {"GCE_METADATA_HOST": f"127.0.0.1:{server.server_port}", "CHECK_ENDS_WITH": "7"}
+        done = subprocess.run(
+            [*argv, "--timeout", "900"], env=env, capture_output=True, text=True, check=False
+        )
+        server.shutdown()
+
+    assert done.returncode == 7, done.stderr
+    told = json.loads(done.stdout)
+    assert told["secrets"][0] == "Bearer t0ken"
+    assert told["argv"][:3] == ["https://c---model.run.app", "--timeout", "900"]
+    assert told["argv"][3:] == ["--header", "x-serverless-authorization=REPLAY_INVOKER"]
+    (path, flavor) = asked[0]
+    assert flavor == "Google"
+    assert path.endswith("identity?audience=https%3A%2F%2Fmodel.run.app")
 
 
 @pytest.mark.few(1)
@@ -748,7 +867,7 @@ def test_a_deployment_to_live_runs_only_after_the_check() -> None:
 def test_a_rollout_is_called_by_a_path_that_is_there() -> None:
     lines = _list_commands("rollout.sh ")
 
-    assert len(lines) == 8
+    assert len(lines) == 9
     for line in lines:
         (script,) = [word for word in line.split() if word.endswith("rollout.sh")]
         assert script.startswith("CHECKOUT/infra/")
