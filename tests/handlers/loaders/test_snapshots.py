@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 from collections.abc import Callable
@@ -38,11 +39,50 @@ def test_each_copy_draws_other_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first[1] != second[1]
 
 
+@pytest.mark.parametrize("name", ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"])
+@pytest.mark.parametrize("frozen", [False, True], ids=["", "frozen"])
+def test_a_generator_that_a_model_holds_draws_other_numbers_where_nobody_gave_it_a_seed(
+    name: str, *, frozen: bool
+) -> None:
+    kind = getattr(np.random, name)
+    held = np.random.Generator(kind()), np.random.RandomState(kind())
+    seeded = np.random.Generator(kind(7)), np.random.default_rng([1, 2]), np.random.RandomState(7)
+    taken = [each.bit_generator.state for each in (*held[:1], *seeded[:2])]
+    if frozen:
+        gc.freeze()
+
+    def copy() -> tuple[list[float], list[float]]:
+        """Start a copy of one and the same state."""
+        for each, state in zip((*held[:1], *seeded[:2]), taken, strict=True):
+            each.bit_generator.state = state
+        seeded[2].seed(7)
+        _snapshots.draw_seeds()
+        return [float(each.random(1)[0]) for each in held], [
+            float(each.random(1)[0]) for each in (*seeded[:2], seeded[2])
+        ]
+
+    first, second = copy(), copy()
+    gc.unfreeze()
+    assert not {*first[0]} & {*second[0]}
+    assert first[1] == second[1]
+
+
+def test_tensorflow_is_given_a_seed_of_each_copy_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    random_module = SimpleNamespace(set_seed=seeds.append)
+    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(random=random_module))
+
+    _snapshots.draw_seeds()
+    _snapshots.draw_seeds()
+    assert len(set(seeds)) == 2
+    assert all(0 <= each < 2**63 for each in seeds)
+
+
 def test_what_is_not_imported_is_not_imported_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("random", "numpy.random", "torch"):
+    for name in ("random", "numpy.random", "torch", "tensorflow"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     _snapshots.draw_seeds()
-    assert not {"random", "numpy.random", "torch"} & set(sys.modules)
+    assert not {"random", "numpy.random", "torch", "tensorflow"} & set(sys.modules)
 
 
 @pytest.mark.parametrize(("draws", "hooks"), [(True, ["draw_seeds"]), (False, [])])
