@@ -31,6 +31,7 @@ from packager.deployments._rules import check_known_rules, check_rules, read_rul
 from packager.deployments._settings import Settings, parse
 from packager.deployments._stacks import NAME_TAG, Change, Stack
 from packager.deployments._terminal import progress
+from packager.deployments._traffic import list_shares, move_traffic, refuse_moves
 from packager.pipeline.emit import stack_name, tag_value
 from packager.system import file_tree
 from packager.system.scratch import make_scratch
@@ -65,6 +66,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         Raises RESOURCE_ALREADY_EXISTS where the name is taken.
         """
         settings, cloud = self._begin(name, config, endpoint)
+        refuse_moves(settings, model_uri)
         stack = _stacks.find(cloud, stack_name(name))
         if stack is not None and stack.status == "ROLLBACK_COMPLETE" and _is_own(stack, name):
             _stacks.remove(cloud, stack, settings.role)
@@ -99,14 +101,21 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         config: Mapping[str, object] | None = None,
         endpoint: str | None = None,
     ) -> dict[str, object]:
-        """Deploy another model, other settings, or both; what is so already is left alone."""
+        """Deploy another model, other settings, or both; what is so already is left alone.
+
+        With `traffic` or `rollback` nothing is deployed: requests move between versions.
+        """
         settings, cloud = self._begin(name, config, endpoint)
+        refuse_moves(settings, model_uri)
         stack = self._stack(cloud, name)
         if stack.busy:
             raise DeploymentError(
                 f"{name} is being changed ({stack.status}). Try again when the change is done.",
                 "RESOURCE_CONFLICT",
             )
+        if settings.moves:
+            moved = move_traffic(cloud, stack, settings)
+            return {**_describe_stack(cloud, stack), **moved}
         if model_uri is None:
             wanted = _change_settings(stack, settings, flavor)
         else:
@@ -161,7 +170,8 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
     def get_deployment(self, name: str, endpoint: str | None = None) -> dict[str, object]:
         """Raises RESOURCE_DOES_NOT_EXIST where there is no deployment of this name."""
         _, cloud = self._begin(name, None, endpoint)
-        return _describe_stack(cloud, self._stack(cloud, name))
+        stack = self._stack(cloud, name)
+        return {**_describe_stack(cloud, stack), **list_shares(cloud, stack)}
 
     def predict(
         self,

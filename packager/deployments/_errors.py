@@ -14,6 +14,7 @@ from mlflow.protos import databricks_pb2
 
 from packager.errors import (
     AttestationError,
+    CloudError,
     ConfigurationError,
     IntegrityError,
     ModelFormatError,
@@ -39,6 +40,7 @@ _OURS: Final[tuple[tuple[type[PackagerError], str], ...]] = (
     (UnprovenError, "INVALID_STATE"),
     (SupplyChainError, "INVALID_STATE"),
     (StorageError, "RESOURCE_EXHAUSTED"),
+    (CloudError, "INVALID_STATE"),
 )
 # exceptions of the SDK that are no answer of a service; looked up among what was imported
 _SDK: Final = (("botocore.exceptions", "BotoCoreError"), ("boto3.exceptions", "Boto3Error"))

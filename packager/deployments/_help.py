@@ -31,6 +31,8 @@ EXAMPLES
   mlflow deployments update  -t aws-lambda --name wine -m models:/wine@champion
   mlflow deployments update  -t aws-lambda --name wine -C memory=1024 -C Tracing=enabled
   mlflow deployments get     -t aws-lambda --name wine
+  mlflow deployments update  -t aws-lambda --name wine -C traffic=7=10
+  mlflow deployments update  -t aws-lambda --name wine -C rollback=true
   mlflow deployments list    -t aws-lambda
   mlflow deployments delete  -t aws-lambda --name wine
 
@@ -44,6 +46,10 @@ WHAT HAPPENS
   update     with -m builds and deploys the new model, without -m changes settings. Parameters
              that you have set keep their values, the others follow the new model's measurements.
              If nothing differs, nothing is done. What failed is rolled back to what was there.
+  get        says the share of the requests that each version gets, as `version 7`.
+  update -C traffic=7=10, or -C rollback=true
+             moves requests between versions that are deployed, and deploys nothing. Two versions
+             share them at most; the version that serves gets the rest.
   predict    invokes the alias `live` directly, without HTTP. The function's refusals come with
              MLflow's error codes.
   run-local  builds the artifact and boots it under Lambda's own runtime client and emulator, and

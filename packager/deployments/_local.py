@@ -30,6 +30,7 @@ from packager.deployments._artifact import Built, provide_artifact
 from packager.deployments._errors import DeploymentError, explain_errors, wrong_setting
 from packager.deployments._settings import Settings, parse
 from packager.deployments._terminal import progress
+from packager.deployments._traffic import refuse_moves
 from packager.environments import interpreters
 from packager.errors import EmulatorError
 from packager.system.redaction import take_end
@@ -58,6 +59,7 @@ def run_local(
 ) -> None:
     """Build the model, boot it, and answer HTTP on this machine until interrupted."""
     settings = parse(config)
+    refuse_moves(settings, model_uri)
     _check_bootable_build(settings)
     with _ended_by_signal(), explain_errors(), contextlib.ExitStack() as stack:
         with progress():

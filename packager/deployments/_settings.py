@@ -15,7 +15,7 @@ from packager.deployments._parameters import (
     check_values,
     known_parameters,
 )
-from packager.errors import suggest_name
+from packager.errors import ConfigurationError, suggest_name
 from packager.types import (
     BATCH_SOURCES,
     BuildRequest,
@@ -61,8 +61,23 @@ class Settings:
     require_issuer: str | None = None
     require_equivalence: str | None = None
     min_rows: int | None = None
+    traffic: Mapping[str, float] | None = None
+    """Percentage of the requests for a version, by its number."""
+    rollback: str | None = None
+    """The version that gets all requests; empty for the one that served before."""
     host: str = "127.0.0.1"
     port: int = 8080
+
+    @property
+    def moves(self) -> bool:
+        """Tell whether requests are to move between versions that are deployed."""
+        return self.traffic is not None or self.rollback is not None
+
+    @property
+    def has_more_than_moves(self) -> bool:
+        """Tell whether there is a setting beside the account's and those that move requests."""
+        alone = Settings(account=self.account, traffic=self.traffic, rollback=self.rollback)
+        return self != alone
 
     @property
     def said_of_a_build(self) -> tuple[str, ...]:
@@ -168,6 +183,24 @@ def _read_demand(text: str) -> str:
     return text.strip()
 
 
+def _read_shares(text: str) -> dict[str, float]:
+    from packager.commands.cloud.traffic import parse_shares  # noqa: PLC0415 - rarely asked for
+
+    try:
+        return parse_shares(text.replace(",", " ").split() or [""])
+    except ConfigurationError as error:
+        raise ValueError(str(error).removesuffix(".")) from error
+
+
+def _read_version(text: str) -> str:
+    """Empty for `true`: the version that served before."""
+    if text.strip().lower() == "true":
+        return ""
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError("write true, or the number of a version, as 5")
+    return text
+
+
 _RATED: Final = [each.value for each in Severity if each is not Severity.UNKNOWN]
 _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "allow_unproven": ("allow_unproven", _read_switch),
@@ -218,6 +251,10 @@ _DEMANDS: Final[dict[str, Callable[[str], Any]]] = {
     "require_equivalence": _read_demand,
     "min_rows": _whole(1, 1_000_000_000),
 }
+_MOVES: Final[dict[str, Callable[[str], Any]]] = {
+    "traffic": _read_shares,
+    "rollback": _read_version,
+}
 _LISTENING: Final[dict[str, Callable[[str], Any]]] = {"host": str, "port": _whole(0, 65535)}
 _NAMED: Final = {"memory": "MemorySizeMb", "timeout": "TimeoutSeconds"}
 AWS_OPTIONS: Final = {
@@ -237,6 +274,10 @@ AWS_OPTIONS: Final = {
     "require_equivalence": "how equal the proof that they signed must say that the answers are: "
     "bit-equal, or the largest difference of a number, as 1e-6",
     "min_rows": "rows that this proof must have compared",
+    "traffic": "percentage of the requests for a version that is deployed, as 7=10 (update without "
+    "a model); the version that serves gets the rest",
+    "rollback": "true for the version that served before, or the number of a version: it gets "
+    "every request (update without a model)",
 }
 BUILD_OPTIONS: Final = {
     "front": "http-api (default), function-url, rest-api or none",
@@ -313,7 +354,7 @@ def parse(
     }
     others = {
         name: _read(name, values.pop(name), read)
-        for name, read in {**_LISTENING, **_DEMANDS}.items()
+        for name, read in {**_LISTENING, **_DEMANDS, **_MOVES}.items()
         if name in values
     }
     rest = {name: values.pop(name, None) for name in ("bucket", "prefix", "role")}

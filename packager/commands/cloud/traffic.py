@@ -46,6 +46,16 @@ class _Alias:
         return _round_percent(self.others.get(version, 0.0))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedAlias:
+    """The alias that a stack's callers use."""
+
+    stack: str
+    arn: str
+    code_sha256: str | None = None
+    """Digest of an artifact's code, as Lambda tells it, to know its versions by."""
+
+
 def list_versions(
     folder: Path, *, stack: str | None = None, clients: MakeClient | None = None
 ) -> FunctionVersions:
@@ -57,8 +67,12 @@ def list_versions(
     """
     make = clients or make_client
     with explain_sdk_errors():
-        alias = _read_alias(folder, stack, make)
-        return _describe_versions(folder, alias, make("lambda"))
+        return list_alias_versions(_find_alias(folder, stack, make), make)
+
+
+def list_alias_versions(deployed: DeployedAlias, make: MakeClient) -> FunctionVersions:
+    """List the versions as `list_versions` does. Raises CloudError, and what the SDK raises."""
+    return _describe_versions(deployed, _read_alias(deployed, make), make("lambda"))
 
 
 def shift_traffic(
@@ -75,13 +89,19 @@ def shift_traffic(
     """
     make = clients or make_client
     with explain_sdk_errors():
-        alias = _read_alias(folder, stack, make)
-        functions = make("lambda")
-        published = {str(each["Version"]) for each in _read_published(functions, alias.function)}
-        main, others = _divide_traffic(alias, shares, published)
-        _refuse_while_deploying(alias.stack, make)
-        changed = _update_alias(functions, alias, main, others)
-        return _describe_versions(folder, changed, functions)
+        return shift_alias(_find_alias(folder, stack, make), shares, make)
+
+
+def shift_alias(
+    deployed: DeployedAlias, shares: Mapping[str, float], make: MakeClient
+) -> FunctionVersions:
+    """Divide the requests as `shift_traffic` does. Raises as it, and what the SDK raises."""
+    alias, functions = _read_alias(deployed, make), make("lambda")
+    published = {str(each["Version"]) for each in _read_published(functions, alias.function)}
+    main, others = _divide_traffic(alias, shares, published)
+    _refuse_while_deploying(alias.stack, make)
+    changed = _update_alias(functions, alias, main, others)
+    return _describe_versions(deployed, changed, functions)
 
 
 def roll_back(
@@ -99,16 +119,20 @@ def roll_back(
     """
     make = clients or make_client
     with explain_sdk_errors():
-        alias = _read_alias(folder, stack, make)
-        functions = make("lambda")
-        published = sorted(
-            (str(each["Version"]) for each in _read_published(functions, alias.function)), key=int
-        )
-        version = to or _find_earlier(alias, published)
-        main, others = _divide_traffic(alias, {version: _WHOLE}, set(published))
-        _refuse_while_deploying(alias.stack, make)
-        changed = _update_alias(functions, alias, main, others)
-        return _describe_versions(folder, changed, functions)
+        return roll_back_alias(_find_alias(folder, stack, make), to, make)
+
+
+def roll_back_alias(deployed: DeployedAlias, to: str | None, make: MakeClient) -> FunctionVersions:
+    """Go back as `roll_back` does. Raises as it, and what the SDK raises."""
+    alias, functions = _read_alias(deployed, make), make("lambda")
+    published = sorted(
+        (str(each["Version"]) for each in _read_published(functions, alias.function)), key=int
+    )
+    version = to or _find_earlier(alias, published)
+    main, others = _divide_traffic(alias, {version: _WHOLE}, set(published))
+    _refuse_while_deploying(alias.stack, make)
+    changed = _update_alias(functions, alias, main, others)
+    return _describe_versions(deployed, changed, functions)
 
 
 def parse_shares(words: Sequence[str]) -> dict[str, float]:
@@ -182,7 +206,7 @@ def _find_earlier(alias: _Alias, published: Sequence[str]) -> str:
     return earlier[-1]
 
 
-def _read_alias(folder: Path, stack: str | None, make: MakeClient) -> _Alias:
+def _find_alias(folder: Path, stack: str | None, make: MakeClient) -> DeployedAlias:
     target = targets.load(artifact.read(folder).target)
     if target.program.host is not HostKind.LAMBDA:
         raise ConfigurationError(
@@ -190,7 +214,12 @@ def _read_alias(folder: Path, stack: str | None, make: MakeClient) -> _Alias:
             f"be read and moved here. {folder / 'README.md'} says how this one is deployed."
         )
     name, arn = find_alias(folder, stack, make)
-    *_, function, alias = arn.split(":")
+    return DeployedAlias(stack=name, arn=arn, code_sha256=_read_code_digest(folder))
+
+
+def _read_alias(deployed: DeployedAlias, make: MakeClient) -> _Alias:
+    name = deployed.stack
+    *_, function, alias = deployed.arn.split(":")
     try:
         told = make("lambda").get_alias(FunctionName=function, Name=alias)
     except Exception as error:
@@ -259,8 +288,10 @@ def _update_alias(
     return _make_alias(alias.stack, alias.function, told, alias.name)
 
 
-def _describe_versions(folder: Path, alias: _Alias, functions: Client) -> FunctionVersions:
-    built = _read_code_digest(folder)
+def _describe_versions(
+    deployed: DeployedAlias, alias: _Alias, functions: Client
+) -> FunctionVersions:
+    built = deployed.code_sha256
     rows: list[VersionRow] = [
         {
             "version": str(each["Version"]),

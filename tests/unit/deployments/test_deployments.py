@@ -58,6 +58,8 @@ from tests.unit.deployments import deploying
 
 NAN = float("nan")
 VALUES = {
+    "traffic": "7=10",
+    "rollback": "true",
     "audit": "true",
     "audit_severity": "high",
     "refresh_audit": "true",
