@@ -18,7 +18,8 @@ from tests import sam
 _GUIDE: Final = Path(__file__).parents[4] / "docs" / "guides" / "terraform-and-cdk.md"
 
 
-def _read_command() -> list[str]:
+def read_command() -> list[str]:
+    """Return the guide's command, whose output is the copy of the template."""
     (line,) = re.findall(
         r"^    (sed .*) > referenced\.yaml$", _GUIDE.read_text("utf-8"), re.MULTILINE
     )
@@ -31,7 +32,7 @@ def test_the_guide_s_command_names_the_code_in_a_copy(
 ) -> None:
     before = sam.parse((folders[front] / "template.yaml").read_text("utf-8"))
     made = subprocess.run(
-        _read_command(), cwd=folders[front], check=True, capture_output=True, text=True
+        read_command(), cwd=folders[front], check=True, capture_output=True, text=True
     )
     after = sam.parse(made.stdout)
 
