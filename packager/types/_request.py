@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from packager.types._choices import (
     Tier,
     Weights,
 )
+from packager.types._fitting import fit_value, list_hints
 from packager.types._supply_chain import OSV, Severity
 
 
@@ -317,13 +319,18 @@ def list_settings() -> Iterator[tuple[str, str, str]]:
 def change_request(request: BuildRequest, **settings: object) -> BuildRequest:
     """Return the request with settings changed, each by its name as an option.
 
-    Raises TypeError for a name that no setting has.
+    Raises TypeError for a name that no setting has and a value of another type, and ValueError for
+    a text that is none of a setting's choices.
     """
     places = {name: (group, key) for name, group, key in list_settings()}
     if unknown := sorted(settings.keys() - places.keys()):
-        raise TypeError(f"A request has no setting {', '.join(unknown)}.")
-    for name, value in settings.items():
+        asked = _suggest(unknown, places)
+        raise TypeError(f"A request has no setting {', '.join(unknown)}.{asked}")
+    for name, given in settings.items():
         group, key = places[name]
+        # a build refuses what is out of bounds, with the exit code of an option
+        hint = list_hints(_GROUPS[group])[key]
+        value = given if name in BOUNDS else fit_value(name, hint, given)
         request = replace(request, **{group: replace(getattr(request, group), **{key: value})})
     return request
 
@@ -331,6 +338,23 @@ def change_request(request: BuildRequest, **settings: object) -> BuildRequest:
 def make_request(model_uri: str, **settings: object) -> BuildRequest:
     """Return a request for a model, with settings by their names.
 
-    Raises TypeError for a name that no setting has.
+    An enum's value stands for the enum, a text for a path, and any list for a tuple. Raises
+    TypeError for a name that no setting has and a value of another type, and ValueError for a text
+    that is none of a setting's choices.
     """
-    return change_request(BuildRequest(model=ModelOptions(uri=model_uri)), **settings)
+    request = BuildRequest(model=ModelOptions(uri=""))
+    return change_request(request, model_uri=model_uri, **settings)
+
+
+def _suggest(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """Ask whether close names are meant, those that begin alike among them."""
+    names = sorted(known)
+    close = {
+        found
+        for each in unknown
+        for found in (
+            difflib.get_close_matches(each, names, n=1)
+            or [name for name in names if name.startswith(each)][:1]
+        )
+    }
+    return f" Did you mean {', '.join(sorted(close))}?" if close else ""
