@@ -37,16 +37,18 @@ def fit_value(name: str, hint: object, value: object) -> object:
         return None if value is None else fit_value(name, kinds[0], value)
     if typing.get_origin(hint) is tuple:
         return _fit_several(name, typing.get_args(hint)[0], value)
-    if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        if isinstance(value, hint):
-            return value
-        _check_choice(name, [each.value for each in hint], value)
-        return hint(value)
     if typing.get_origin(hint) is typing.Literal:
         _check_choice(name, typing.get_args(hint), value)
         return value
-    if not isinstance(hint, type):
+    return _fit_one(name, hint, value) if isinstance(hint, type) else value
+
+
+def _fit_one(name: str, hint: type, value: object) -> object:
+    if isinstance(value, hint) and issubclass(hint, enum.Enum):
         return value
+    if issubclass(hint, enum.Enum):
+        _check_choice(name, [each.value for each in hint], value)
+        return hint(value)
     _check_type(name, hint, value)
     return Path(str(value)) if hint is Path else value
 

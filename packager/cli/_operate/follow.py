@@ -116,7 +116,7 @@ SignKey: TypeAlias = Annotated[
         metavar="<key>",
         rich_help_panel=Panel.PROOF,
         help="Private key that signs each version before it is deployed: a PEM file, awskms:ID, or "
-        "azurekms://VAULT.vault.azure.net/keys/NAME.",
+        "azurekms:// and the address of a key.",
         show_default=False,
     ),
 ]

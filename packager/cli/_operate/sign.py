@@ -23,7 +23,7 @@ SigningKey = Annotated[
         metavar="<key>",
         rich_help_panel=Panel.PROOF,
         help="Private key: a PEM file, awskms:ID for AWS KMS (an id, an ARN or an alias), or "
-        "azurekms://VAULT.vault.azure.net/keys/NAME for Azure Key Vault.",
+        "azurekms:// and the address of a key in Azure Key Vault.",
         show_default=False,
     ),
 ]
