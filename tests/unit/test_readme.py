@@ -84,6 +84,7 @@ def test_each_line_of_packager_is_parsed(
     """Values and arguments too: a choice that was renamed, one word too few or too many."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.csv").touch()
+    (tmp_path / "dist" / "churn-x86").mkdir(parents=True)
     (tmp_path / "arm64").mkdir()
     for typed_line in re.findall(r"(?m)^    packager (.+)$", text(page)):
         # what the shell takes is none of the command's
