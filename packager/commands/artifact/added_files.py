@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from packager.commands.artifact.attestations.envelopes import ATTESTATIONS, BUNDLES
-from packager.commands.artifact.description import WEIGHTS, DescribedArtifact, is_regular
+from packager.commands.artifact.description import WEIGHTS, DescribedArtifact
 from packager.system.atomic_output import MARKER
 
-_FUNCTION: Final = "function"
-_CHECKED_ELSEWHERE: Final = frozenset({_FUNCTION, WEIGHTS})
+HOOK: Final = "rollout"
+"""Folder of the function that asks a new version before traffic moves."""
+SIGNED_HOOK: Final = "terraform/rollout.signed.zip"
+"""That function with what was signed of the artifact: Terraform takes it where it is there."""
+_CHECKED_ELSEWHERE: Final = frozenset({"function", WEIGHTS, HOOK})
 _SAMPLES: Final = "events"
 """Sample events, which nothing deploys: your own may lie beside them."""
 _SAM_BUILD: Final = ".aws-sam"
@@ -23,6 +26,7 @@ _TAKEN_UP: Final = frozenset({".dockerignore", "Dockerfile.dockerignore"})
 _TOOLS_OWN: Final = (
     *("terraform/.terraform", "terraform/.terraform.lock.hcl", "terraform/.terraform.tfstate.*"),
     *("terraform/terraform.tfstate*", "terraform/*.tfvars", "terraform/*.tfvars.json"),
+    *("terraform/tfplan", "terraform/*.tfplan"),
     *("cdk/cdk.out", "cdk/cdk.context.json", "cdk/.venv", "cdk/node_modules"),
 )
 """State and settings that Terraform and CDK keep in the folders that they are run in."""
@@ -37,9 +41,6 @@ def check_added(artifact: DescribedArtifact) -> Iterator[str]:
                 f"{name} was added: `sam deploy` takes the template in it, and not template.yaml. "
                 "Remove it."
             )
-        elif name in _list_signed(artifact):
-            if not _is_same(artifact.home, name):
-                yield f"{name} is not the {Path(name).name} beside {MARKER}. Sign again."
         else:
             yield (
                 f"{name} was added: no build wrote it, and what deploys the artifact may take it "
@@ -83,7 +84,8 @@ def _walk_beside(artifact: DescribedArtifact) -> Iterator[str]:
             own = [name for name in folders if _is_tools_own((below / name).as_posix())]
             folders[:] = sorted({*folders} - {*links, *own})
             for name in sorted({*files, *links, *own}):
-                if (found := (below / name).as_posix()) not in artifact.emitted:
+                found = (below / name).as_posix()
+                if found not in artifact.emitted and found != SIGNED_HOOK:
                     yield found
 
 
@@ -91,16 +93,6 @@ def _list_folders(artifact: DescribedArtifact) -> set[str]:
     """Folders beside the function that the build wrote files into."""
     found = {name.partition("/")[0] for name in artifact.emitted if "/" in name}
     return found - _CHECKED_ELSEWHERE - {_SAMPLES}
-
-
-def _list_signed(artifact: DescribedArtifact) -> set[str]:
-    """Names of the statements that `packager sign` copies for the check of a new version."""
-    return {f"{each}/{ATTESTATIONS}" for each in _list_folders(artifact)}
-
-
-def _is_same(home: Path, name: str) -> bool:
-    both = home / name, home / Path(name).name
-    return all(map(is_regular, both)) and len({each.read_bytes() for each in both}) == 1
 
 
 def _is_tools_own(name: str) -> bool:

@@ -17,7 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from packager.commands.artifact.added_files import check_added, note_added
+from packager.commands.artifact.added_files import (
+    HOOK,
+    SIGNED_HOOK,
+    check_added,
+    note_added,
+)
 from packager.commands.artifact.attestations.envelopes import ATTESTATIONS, BUNDLES
 from packager.commands.artifact.bill_of_materials import check_lock, check_sbom
 from packager.commands.artifact.description import (
@@ -38,10 +43,6 @@ from packager.system.file_tree import digest, records, sha256, walk
 from packager.types import ArtifactCheck, ArtifactVerification
 
 _LOG = logging.getLogger(__name__)
-HOOK: Final = "rollout"
-"""Folder of the function that asks a new version before traffic moves."""
-SIGNED_HOOK: Final = "terraform/rollout.signed.zip"
-"""That function with what was signed of the artifact: Terraform takes it where it is there."""
 _REQUIRED: Final = (EVIDENCE, LOCK, MANIFEST, SBOM)
 YOURS: Final = frozenset({"samconfig.toml"})
 """`sam deploy --guided` writes your answers into it."""
@@ -151,6 +152,14 @@ def _check_hook(artifact: DescribedArtifact) -> Iterator[str]:
         name = f"{HOOK}/{path.as_posix()}"
         if name not in artifact.emitted and path.name != ATTESTATIONS:
             yield f"{name} would be deployed, and no build wrote it."
+    yield from _check_signed_hook(artifact, hook)
+
+
+def _check_signed_hook(artifact: DescribedArtifact, hook: Path) -> Iterator[str]:
+    """Compare what `packager sign` put there: a copy of the statements, and one zip of it all."""
+    signed = hook / ATTESTATIONS
+    if signed.exists() and not _are_same(signed, artifact.home / ATTESTATIONS):
+        yield f"{HOOK}/{ATTESTATIONS} is not the {ATTESTATIONS} beside {MARKER}. Sign again."
     packed = artifact.home / SIGNED_HOOK
     if not packed.exists() and not packed.is_symlink():
         return
@@ -162,6 +171,10 @@ def _check_hook(artifact: DescribedArtifact) -> Iterator[str]:
             yield from _compare_folder(archive, hook, SIGNED_HOOK)
     except _DAMAGED as error:
         yield f"{SIGNED_HOOK} cannot be read: {error}."
+
+
+def _are_same(one: Path, other: Path) -> bool:
+    return is_regular(other) and one.read_bytes() == other.read_bytes()
 
 
 def _check_function(artifact: DescribedArtifact) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from packager.commands.artifact.added_files import HOOK, SIGNED_HOOK
 from packager.commands.artifact.attestations.envelopes import (
     Envelope,
     read_envelopes,
@@ -20,12 +21,7 @@ from packager.commands.artifact.attestations.statements import (
     make_statements,
 )
 from packager.commands.artifact.description import read_artifact
-from packager.commands.artifact.integrity import (
-    HOOK,
-    SIGNED_HOOK,
-    list_problems,
-    verify_artifact,
-)
+from packager.commands.artifact.integrity import list_problems, verify_artifact
 from packager.errors import IntegrityError, StorageError
 from packager.system.zip_file import write_zip
 from packager.types import Json, SignedArtifact
