@@ -105,6 +105,15 @@ ReportDigest = Annotated[
         show_default=False,
     ),
 ]
+AllowSettings = Annotated[
+    bool,
+    typer.Option(
+        "--allow-settings",
+        rich_help_panel=Panel.PROOF,
+        help="With --key, --require-signed-by, --identity or --sha256: let settings stand that "
+        "none of them covers, as a changed samconfig.toml, *.tfvars, .terraform or .azure.",
+    ),
+]
 Deployed = Annotated[
     bool,
     typer.Option(
@@ -266,6 +275,7 @@ def verify(
     require_signed_by: SignedBy = None,
     require_equivalence: RequiredEquivalence = None,
     min_rows: LeastRows = None,
+    allow_settings: AllowSettings = False,
     signed_as: Annotated[SignedIdentity, OptionGroup(_read_identity)],
     running: Annotated[Running, OptionGroup(_read_running)],
     as_json: opt.AsJson = False,
@@ -285,6 +295,10 @@ def verify(
     of it is signed by that key, or what was signed does not hold or is not what you require. What
     was signed keyless is held to --identity and --issuer in the same way.
 
+    With any of these a setting that is not covered is refused too, as what deploys the artifact
+    reads it: a changed samconfig.toml, Terraform's and CDK's own files, azd's environments. Look at
+    them, and pass --allow-settings.
+
     With --deployed the function that the artifact's stack runs is compared too: the digest of its
     code (of its image's files, for an image), its runtime, entry point, layers and variables.
     Lambda alone tells these. With --image an image is compared in its registry, with --package the
@@ -294,13 +308,16 @@ def verify(
     must come out the same, byte for byte, but for what a build measures: times, and memory.
     """
     from packager.commands.artifact.attestations.policy import check_attestations
-    from packager.commands.artifact.integrity import add_check, verify_artifact
+    from packager.commands.artifact.integrity import add_check, check_settings, verify_artifact
 
     policy = _make_policy(key, require_signed_by, require_equivalence, min_rows, signed_as)
+    settings = _asks_settings(policy, sha256, allow=allow_settings)
     with console.progress(verbose=verbose, quiet=quiet):
         found = verify_artifact(artifact, report_sha256=sha256)
         for check in running.compare(artifact, verified=found["verified"]):
             found = add_check(found, check)
+        if settings:
+            found = add_check(found, check_settings(artifact))
         if policy is not None:
             found = add_check(found, check_attestations(artifact, policy))
             # that it is signed, and how that is checked, is no news to who checks it
@@ -345,6 +362,18 @@ def _make_policy(
     return make_policy(
         keys or (), required or (), equivalence, least_rows, identity=signed_as.open()
     )
+
+
+def _asks_settings(policy: Policy | None, digest: str | None, *, allow: bool) -> bool:
+    """Tell whether settings that nothing covers are refused. Raises BadParameter."""
+    held = policy is not None or digest is not None
+    if allow and not held:
+        raise typer.BadParameter(
+            "it has no effect without --key, --require-signed-by, --identity or --sha256: leave it "
+            "out",
+            param_hint="--allow-settings",
+        )
+    return held and not allow
 
 
 def _describe_failure(found: ArtifactVerification) -> AttestationError | IntegrityError:

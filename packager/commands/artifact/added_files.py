@@ -19,10 +19,14 @@ SIGNED_HOOK: Final = "terraform/rollout.signed.zip"
 _CHECKED_ELSEWHERE: Final = frozenset({"function", WEIGHTS, HOOK})
 _SAMPLES: Final = "events"
 """Sample events, which nothing deploys: your own may lie beside them."""
-_SAM_BUILD: Final = ".aws-sam"
+SAM_BUILD: Final = ".aws-sam"
 """`sam deploy` takes the template in it before the one that lies in the folder."""
-_TAKEN_UP: Final = frozenset({".dockerignore", "Dockerfile.dockerignore"})
-"""`docker build` reads them without being told to."""
+AZD: Final = ".azure"
+"""`azd` keeps its environments in it, and fills the parameters of infra/ from them."""
+_TAKEN_UP: Final = frozenset(
+    {".dockerignore", "Dockerfile.dockerignore", "samconfig.yaml", "samconfig.yml"}
+)
+"""`docker build` and `sam` read them without being told to."""
 _TOOLS_OWN: Final = (
     *("terraform/.terraform", "terraform/.terraform.lock.hcl", "terraform/.terraform.tfstate.*"),
     *("terraform/terraform.tfstate*", "terraform/*.tfvars", "terraform/*.tfvars.json"),
@@ -36,7 +40,7 @@ _SHOWN: Final = 5
 def check_added(artifact: DescribedArtifact) -> Iterator[str]:
     """Name files that a tool would take along: it packs or compiles a whole folder."""
     for name in sorted(_list_taken_up(artifact)):
-        if name == _SAM_BUILD:
+        if name == SAM_BUILD:
             yield (
                 f"{name} was added: `sam deploy` takes the template in it, and not template.yaml. "
                 "Remove it."
@@ -49,29 +53,44 @@ def check_added(artifact: DescribedArtifact) -> Iterator[str]:
 
 
 def note_added(artifact: DescribedArtifact) -> Iterator[str]:
-    """Tell of the files that are not deployed, and of those that are a tool's own."""
-    if (artifact.home / _SAM_BUILD).exists() and artifact.archive is None:
+    """Tell of the files that nothing names, and of those that are a tool's own."""
+    if (artifact.home / SAM_BUILD).exists() and artifact.archive is None:
         yield (
-            f"{_SAM_BUILD} is what `sam build` made, and `sam deploy` takes it. It is not compared "
+            f"{SAM_BUILD} is what `sam build` made, and `sam deploy` takes it. It is not compared "
             "with the artifact: build it again, or compare what runs with --deployed."
         )
-    own = sorted(name for name in _walk_beside(artifact) if _is_tools_own(name))
-    if own:
-        yield f"These files are your tools' own, and are not compared: {_show(own)}."
-    known = {*_list_folders(artifact), *artifact.emitted, *_CHECKED_ELSEWHERE, _SAM_BUILD}
+    if own := list_tools_own(artifact):
+        yield (
+            f"These files are your tools' own, which read them unasked, and are not compared: "
+            f"{_show(own)}."
+        )
+    if (artifact.home / AZD).exists() and "azure.yaml" in artifact.emitted:
+        yield (
+            f"{AZD} is azd's own: it fills the parameters of infra/ from it. It is not compared "
+            "with the artifact."
+        )
+    known = {*_list_folders(artifact), *artifact.emitted, *_CHECKED_ELSEWHERE, SAM_BUILD}
     known |= {_SAMPLES, MARKER, ATTESTATIONS, BUNDLES, "function.zip", *_TAKEN_UP}
+    known |= {AZD} if "azure.yaml" in artifact.emitted else set()
     others = sorted(each.name for each in os.scandir(artifact.home) if each.name not in known)
     if others:
-        yield f"No build wrote these files, and they are not deployed: {_show(others)}."
+        yield (
+            f"No build wrote these files, and nothing of the artifact names them: {_show(others)}."
+        )
+
+
+def list_tools_own(artifact: DescribedArtifact) -> list[str]:
+    """Name what Terraform and CDK keep beside the artifact's files, sorted."""
+    return sorted(name for name in _walk_beside(artifact) if _is_tools_own(name))
 
 
 def _list_taken_up(artifact: DescribedArtifact) -> Iterator[str]:
     for name in _TAKEN_UP - artifact.emitted.keys():
         if (artifact.home / name).exists() or (artifact.home / name).is_symlink():
             yield name
-    sam = artifact.home / _SAM_BUILD
+    sam = artifact.home / SAM_BUILD
     if artifact.archive is not None and (sam.exists() or sam.is_symlink()):
-        yield _SAM_BUILD
+        yield SAM_BUILD
     yield from (name for name in _walk_beside(artifact) if not _is_tools_own(name))
 
 

@@ -7,6 +7,7 @@ it, and nothing here has one of report.json. Keep its sha256 elsewhere, and give
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import lzma
 import os
@@ -37,6 +38,12 @@ from packager.commands.artifact.description import (
     is_regular,
     read_artifact,
 )
+from packager.commands.artifact.tool_settings import (
+    SAMCONFIG,
+    check_samconfig,
+    check_unsigned,
+    note_samconfig,
+)
 from packager.errors import IntegrityError, ModelFormatError
 from packager.system.atomic_output import MARKER
 from packager.system.file_tree import digest, records, sha256, walk
@@ -44,7 +51,7 @@ from packager.types import ArtifactCheck, ArtifactVerification
 
 _LOG = logging.getLogger(__name__)
 _REQUIRED: Final = (EVIDENCE, LOCK, MANIFEST, SBOM)
-YOURS: Final = frozenset({"samconfig.toml"})
+YOURS: Final = frozenset({SAMCONFIG})
 """`sam deploy --guided` writes your answers into it."""
 _SHOWN: Final = 20
 _CHUNK_BYTES: Final = 1 << 20
@@ -80,6 +87,14 @@ def add_check(found: ArtifactVerification, check: ArtifactCheck) -> ArtifactVeri
     """The same verification with one check more."""
     checks = [*found["checks"], check]
     return {**found, "checks": checks, "verified": all(each["passed"] for each in checks)}
+
+
+def check_settings(folder: Path) -> ArtifactCheck:
+    """Hold the artifact's folder to have no setting of a tool that no signature covers.
+
+    Raises IntegrityError for a report that cannot be read.
+    """
+    return check_unsigned(read_artifact(folder.absolute()))
 
 
 def warn_of_changes(folder: Path) -> None:
@@ -283,6 +298,7 @@ def _check_weights(artifact: DescribedArtifact) -> Iterator[str]:
 _CHECKS: Final[Mapping[str, Callable[[DescribedArtifact], Iterator[str]]]] = {
     "files": _check_files,
     "added files": check_added,
+    "settings": check_samconfig,
     "function": _check_function,
     "manifest": _check_manifest,
     "weights": _check_weights,
@@ -295,10 +311,8 @@ _CHECKS: Final[Mapping[str, Callable[[DescribedArtifact], Iterator[str]]]] = {
 def _list_notes(artifact: DescribedArtifact) -> Iterator[str]:
     if artifact.read(MARKER).get("proven") is not True:
         yield "The artifact is marked unproven: nothing shows that it answers as the model does."
-    for name in sorted(YOURS & artifact.emitted.keys()):
-        path = find_inside(artifact.home, name)
-        if path is not None and sha256(path) != artifact.emitted[name]:
-            yield f"{name} was changed. It holds your own settings, so this is no fault."
+    with contextlib.suppress(ModelFormatError, ValueError):  # a problem, told as such
+        yield from note_samconfig(artifact)
     if (artifact.home / ATTESTATIONS).exists():
         yield f"{ATTESTATIONS} is signed: `packager verify --key` holds it to a public key."
     if (artifact.home / BUNDLES).exists():

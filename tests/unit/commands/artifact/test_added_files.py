@@ -45,7 +45,8 @@ def _add(folder: Path, name: str) -> list[str]:
         *("rollout/json.py", "rollout/__pycache__/replay_check.cpython-313.pyc", "rollout/.env"),
         *("terraform/evil.tf", "terraform/override.tf.json", "cdk/sitecustomize.py"),
         *("infra/bicepconfig.json", "infra/deep/er.bicep", "Dockerfile.dockerignore"),
-        *(".dockerignore", ".aws-sam/build/template.yaml"),
+        *(".dockerignore", ".aws-sam/build/template.yaml", "terraform/main_override.tf"),
+        *("samconfig.yaml", "samconfig.yml"),
     ],
 )
 def test_what_would_be_deployed_with_the_rest_is_named(artifact: Path, name: str) -> None:
@@ -64,7 +65,7 @@ def test_what_would_be_deployed_with_the_rest_is_named(artifact: Path, name: str
         ("terraform/release.tfplan", "are your tools' own"),
         ("terraform/.terraform/providers/x", "are your tools' own"),
         ("cdk/cdk.out/tree.json", "are your tools' own"),
-        ("notes.txt", "are not deployed: notes.txt"),
+        ("notes.txt", "nothing of the artifact names them: notes.txt"),
     ],
 )
 def test_what_is_yours_is_told_and_no_fault(artifact: Path, name: str, words: str) -> None:
