@@ -66,10 +66,16 @@ class _Watched:
     """The predictor, and whether it raised on the last request."""
 
     def __init__(self, inner: predictor.Predictor, drift: Drift | None) -> None:
-        self._inner, self._drift = inner, drift
+        self._inner, self._drift, self._observed = inner, drift, drift
         self.row_library = getattr(inner, "row_library", None)
         self.raised = False
         self.seconds = 0.0
+
+    def start(self, event: object, context: object) -> None:
+        """Begin an invocation; a deployment's own check is no drift."""
+        self.raised, self.seconds = False, 0.0
+        recorded = self._drift is not None and _is_recorded(event, context)
+        self._observed = None if recorded else self._drift
 
     def predict(self, data: Any, params: dict[str, object] | None) -> Any:
         self.raised = True
@@ -79,8 +85,8 @@ class _Watched:
         finally:
             self.seconds += time.perf_counter() - begun
         self.raised = False
-        if self._drift is not None:
-            self._drift.observe(data, answer)
+        if self._observed is not None:
+            self._observed.observe(data, answer)
         return answer
 
 
@@ -138,7 +144,8 @@ class Function:
 
     def _measure_event(self, event: Any, context: object) -> Any:
         begun = time.perf_counter()
-        self._watched.raised, self._watched.seconds, self._scorer.rows = False, 0.0, 0
+        self._watched.start(event, context)
+        self._scorer.rows = 0
         status, rows, counted = 500, 0, False
         payload_bytes = None
         try:
@@ -317,6 +324,18 @@ def _load_drift(manifest: Manifest, folder: Folder, service: str) -> Drift:
         text = file.read()
     named = of_model(manifest.model_name, manifest.model_version, service)
     return Drift(Baseline.parse(text), lambda_telemetry.write_line, named)
+
+
+def _is_recorded(event: object, context: object) -> bool:
+    """Tell a request that a deployment's check asks: by its header or its client context."""
+    from handlers.observability.drift import is_recorded
+
+    if is_recorded(getattr(getattr(context, "client_context", None), "custom", None)):
+        return True
+    if not isinstance(event, dict):
+        return False
+    # a load balancer may send each header with a list of values
+    return is_recorded(event.get("headers")) or is_recorded(event.get("multiValueHeaders"))
 
 
 def _is_http(event: object) -> bool:

@@ -38,6 +38,7 @@ from handlers.scoring.errors import INTERNAL_ERROR, ScoringError
 from handlers.scoring.scorer import Answer, Scorer
 
 if TYPE_CHECKING:
+    from handlers.observability.azure_drift import Observed
     from handlers.observability.azure_telemetry import Telemetry
 
 _LOG = logging.getLogger(__name__)
@@ -81,10 +82,11 @@ class Function:
         self._about = {"model": manifest.model_name, "version": manifest.model_version}
         self._telemetry = _start_telemetry(manifest) if manifest.opentelemetry else None
         model = load_model(manifest, folder)
+        self._observed: Observed | None = None
         if manifest.baseline is not None:
             from handlers.observability.azure_drift import Observed
 
-            model = Observed(model, manifest, folder, self._telemetry)
+            model = self._observed = Observed(model, manifest, folder, self._telemetry)
         self._model = OneAtATime(model)
         self._scorer = Scorer(manifest, self._model)
         self._router = Router(self._scorer)
@@ -136,7 +138,7 @@ class Function:
     ) -> func.HttpResponse:
         begun = time.perf_counter()
         try:
-            answer = answer_request(self._router, request)
+            answer = self._answer_request(request)
         except Exception as error:  # noqa: BLE001 - the host would answer without a body
             answer = self._refuse_failure(error)
         latency_ms = round((time.perf_counter() - begun) * 1000, 3)
@@ -144,6 +146,12 @@ class Function:
         values["payload_bytes"] = len(request.get_body())
         self.record("http", values, context)
         return response(answer)
+
+    def _answer_request(self, request: func.HttpRequest) -> Answer:
+        if self._observed is None:
+            return answer_request(self._router, request)
+        with self._observed.read_mark(request.headers):
+            return answer_request(self._router, request)
 
     def _refuse_failure(self, error: Exception) -> Answer:
         name = type(error).__name__

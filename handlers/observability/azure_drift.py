@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 from handlers.manifest import Manifest
-from handlers.observability.drift import Drift
+from handlers.observability.drift import Drift, is_recorded
 from handlers.observability.sketches import Baseline
 from handlers.scoring.predictor import Predictor
 
@@ -36,15 +39,26 @@ class Observed:
             "version": manifest.model_version or "unversioned",
         }
         self._inner, self._telemetry = inner, telemetry
+        self._thread = local()
         # a log and OpenTelemetry take any name
         self._drift = Drift(Baseline.parse(text), self._log_line, named, column=str)
 
     def predict(self, data: Any, params: dict[str, object] | None) -> Any:
         begun = time.perf_counter()
         answer = self._inner.predict(data, params)
-        self._drift.observe(data, answer)
+        if not getattr(self._thread, "recorded", False):
+            self._drift.observe(data, answer)
         self._drift.end_invocation(time.perf_counter() - begun)
         return answer
+
+    @contextmanager
+    def read_mark(self, headers: Mapping[str, str]) -> Iterator[None]:
+        """Leave out this thread's calls in the block where the headers mark a check's request."""
+        self._thread.recorded = is_recorded(headers)
+        try:
+            yield
+        finally:
+            self._thread.recorded = False
 
     def _log_line(self, line: str) -> None:
         """A line of CloudWatch's format without what is meant for CloudWatch alone."""

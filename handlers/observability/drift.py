@@ -24,10 +24,19 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 100
 ROWS, LEAST_ROWS, SECONDS = 1000, 200, 300.0
+RECORDED = "x-packager-recorded"
+"""Header, or key of a direct invoke's custom client context, of a request that a deployment's check
+asks: its generated rows are no drift. It does nothing else, as any caller may send it."""
 _OF_A_CALL = 128
 _SHARE = 0.015
 """Of the time that invocations take; what that leaves in caches and to the collector is not in it,
 and with it the whole stays below 3 % (bench/drift.py)."""
+
+
+def is_recorded(given: object) -> bool:
+    """Tell whether headers, or a client context, mark a request as one of a check."""
+    # a REST API and an invoke leave the caller's case, and an invoke's keys are any
+    return isinstance(given, Mapping) and any(str(key).lower() == RECORDED for key in given)
 
 
 def columns(data: Any, step: int = 1, start: int = 0) -> dict[str, Array]:

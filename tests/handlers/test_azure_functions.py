@@ -194,8 +194,12 @@ def test_the_model_is_asked_by_one_thread_at_a_time(
     assert (statuses, model.most) == ([200] * 8, 1)
 
 
-def test_drift_is_told_in_the_log_without_what_is_cloudwatch_s(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("mark", [{}, {"X-Packager-Recorded": "1"}])
+def test_drift_is_told_in_the_log_of_what_no_check_asks(
+    mark: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     rng = np.random.default_rng(0)
     usual = {"x": rng.normal(size=2000), "kind": np.array(["a", "b"] * 1000, dtype=object)}
@@ -216,6 +220,12 @@ def test_drift_is_told_in_the_log_without_what_is_cloudwatch_s(
     body = json.dumps({"dataframe_split": {"columns": ["x", "kind"], "data": rows}}).encode()
     with caplog.at_level(logging.INFO, logger="handlers"):
         for _ in range(4):
+            marked = request(body=body, **{"Content-Type": "application/json"}, **mark)
+            assert asked(marked).status_code == 200
+
+        lines = [each for each in caplog.records if '"drift"' in each.message]
+        assert bool(lines) == (not mark)
+        for _ in range(4 if mark else 0):  # the next request of the same thread counts
             asked(request(body=body))
 
     told = [json.loads(each.message) for each in caplog.records if '"drift"' in each.message]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from types import SimpleNamespace
 from typing import Any, Dict
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handlers.observability.drift import LEAST_ROWS, ROWS, Drift, columns
+from handlers import aws_lambda
+from handlers.observability.drift import LEAST_ROWS, RECORDED, ROWS, Drift, columns
 from handlers.observability.sketches import LEAST_BASELINE, Baseline, compare, sketch
 
 ALARM = 0.2
@@ -240,3 +242,46 @@ def test_false_alarms_are_rare() -> None:
             alarms += max(distances) > ALARM
         assert alarms <= most
     assert LEAST_BASELINE < 1000
+
+
+def _invoked(custom: object) -> SimpleNamespace:
+    return SimpleNamespace(client_context=SimpleNamespace(custom=custom))
+
+
+@pytest.mark.parametrize(
+    ("event", "context", "counted"),
+    [
+        ({"inputs": {}}, _invoked({RECORDED: "1"}), False),
+        ({"headers": {RECORDED: "1"}}, None, False),
+        ({"headers": {"X-Packager-Recorded": "1"}}, _invoked(None), False),
+        ({"headers": None, "multiValueHeaders": {RECORDED: ["1"]}}, None, False),
+        ({"inputs": {}}, None, True),
+        ({"inputs": {}}, SimpleNamespace(client_context=None), True),
+        ({"inputs": {RECORDED: [1.0]}}, _invoked({}), True),
+        ({"headers": {"accept": RECORDED}}, _invoked({3: RECORDED}), True),
+        # what a stranger may send
+        ({"headers": [RECORDED], "multiValueHeaders": 3}, _invoked([RECORDED]), True),
+        ([RECORDED], _invoked(RECORDED), True),
+        (None, object(), True),
+    ],
+)
+def test_a_check_s_rows_are_no_drift_and_the_next_caller_s_are(
+    event: object, context: object, *, counted: bool
+) -> None:
+    watch = Watch(PACKAGER_DRIFT_ROWS="200")
+    model = SimpleNamespace(predict=lambda data, _: np.asarray(data["normal"]) * 2)
+    watched = aws_lambda._Watched(model, watch.drift)
+    shifted = drawn(5, 100, shift=1.0)
+
+    for _ in range(4):
+        watched.start(event, context)
+        watched.predict(shifted, None)
+        watch.drift.end_invocation(10.0)
+    assert bool(watch.lines) == counted
+    watch.lines.clear()
+
+    for _ in range(4):
+        watched.start({"inputs": {}}, None)
+        watched.predict(shifted, None)
+        watch.drift.end_invocation(10.0)
+    assert max(line.get("DriftMostPsi", 0.0) for line in watch.lines) > ALARM

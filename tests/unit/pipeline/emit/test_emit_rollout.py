@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import io
 import json
@@ -15,6 +16,7 @@ from typing import Any, Final
 import boto3
 import pytest
 
+from handlers.observability.drift import is_recorded
 from packager import targets
 from packager.errors import ConfigurationError
 from packager.pipeline.answers.samples import MOST_BYTES, MOST_REQUESTS, choose_samples
@@ -216,6 +218,8 @@ class _Cloud:
 
     def invoke(self, **given: Any) -> Mapping[str, Any]:
         self.asked.append(given["FunctionName"])
+        context = json.loads(base64.b64decode(given["ClientContext"]))
+        assert is_recorded(context["custom"])  # its generated rows are no drift
         return self._answer(json.loads(given["Payload"]))
 
     def put_lifecycle_event_hook_execution_status(self, **given: Any) -> None:
