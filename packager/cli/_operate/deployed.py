@@ -141,7 +141,8 @@ def rollback(
         typer.Option(
             metavar="<version>",
             rich_help_panel=Panel.TARGET,
-            help="Version that gets every request. Without it, the only one that was there before.",
+            help="Version that gets every request. Without it, the older of two that share, or the "
+            "only one that was there before.",
             show_default=False,
         ),
     ] = None,

@@ -113,9 +113,8 @@ def roll_back(
 ) -> FunctionVersions:
     """Send every request to one earlier version: `to`, or the one that served before.
 
-    While two versions share the requests, the one that served before is the alias's own, and the
-    other gets none any more. Else it is the only version published before. Raises as
-    `shift_traffic`.
+    While two versions share the requests, the one that was published first gets all of them. Else
+    it is the only version published before. Raises as `shift_traffic`.
     """
     make = clients or make_client
     with explain_sdk_errors():
@@ -183,14 +182,15 @@ def _divide_traffic(
             f"An alias divides its requests between two versions, not {len(wanted)} "
             f"({', '.join(sorted(wanted, key=int))}). Give one of them 0."
         )
-    # the alias's own version stays where it can, so that a rollback finds it
+    # the alias's own version stays where it can: it is the one that gets the rest
     main = alias.main if alias.main in wanted else max(wanted, key=lambda each: wanted[each])
     return main, {each: share / _WHOLE for each, share in wanted.items() if each != main}
 
 
 def _find_earlier(alias: _Alias, published: Sequence[str]) -> str:
     if alias.others:
-        return alias.main
+        # shares that were moved by hand leave the newer one as the alias's own
+        return min(alias.main, *alias.others, key=int)
     earlier = [each for each in published if int(each) < int(alias.main)]
     if not earlier:
         raise ConfigurationError(

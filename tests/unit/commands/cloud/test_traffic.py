@@ -162,6 +162,42 @@ def test_a_rollback_of_a_rollout_stops_the_new_version(artifact: Path, deployed:
 
 
 @pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize(
+    ("shares", "kept"),
+    [
+        ({"2": 10}, "2"),
+        ({"2": 90}, "2"),
+        ({"3": 20, "1": 80}, "1"),
+        ({"1": 30, "2": 70}, "1"),
+        ({"1": 70, "2": 30}, "1"),
+    ],
+)
+def test_a_rollback_after_shares_by_hand_keeps_the_version_that_was_published_first(
+    artifact: Path, shares: dict[str, float], kept: str
+) -> None:
+    """Whichever of the two the alias itself names."""
+    traffic.shift_traffic(artifact, shares, stack=_STACK)
+
+    traffic.roll_back(artifact, stack=_STACK)
+
+    assert _shares(artifact) == {"1": 0, "2": 0, "3": 0, kept: 100}
+
+
+def test_versions_are_told_apart_by_number_and_not_by_letter(
+    artifact: Path, deployed: _Weights
+) -> None:
+    for number in range(4, 11):
+        code = _zip_of(f"number = {number}")
+        deployed.update_function_code(FunctionName="churn", ZipFile=code, Publish=True)
+    deployed._client.update_alias(FunctionName="churn", Name="live", FunctionVersion="10")
+    deployed.weights = {"9": 0.5}
+
+    traffic.roll_back(artifact, stack=_STACK)
+
+    assert {version for version, share in _shares(artifact).items() if share} == {"9"}
+
+
+@pytest.mark.usefixtures("deployed")
 def test_a_rollback_goes_where_it_is_told(artifact: Path) -> None:
     traffic.roll_back(artifact, to="1", stack=_STACK)
 
