@@ -90,7 +90,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 role=settings.role,
             )
         _stacks.change(cloud, "CREATE", stack_name(name), wanted)
-        return _describe_stack(cloud, self._stack(cloud, name))
+        return self._describe_changed(cloud, name)
 
     @progress()
     def update_deployment(
@@ -144,7 +144,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 )
         if not _stacks.change(cloud, "UPDATE", stack.name, wanted):
             _LOG.info("%s is up to date: nothing was changed", name)
-        return _describe_stack(cloud, self._stack(cloud, name))
+        return self._describe_changed(cloud, name)
 
     @progress()
     def delete_deployment(
@@ -225,6 +225,13 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
             )
         settings = parse(config, self.target_uri, of_any=True)
         return settings, _aws.connect(settings.account)
+
+    def _describe_changed(self, cloud: Cloud, name: str) -> dict[str, object]:
+        with _stacks.say_what_stays(
+            f"{name} is deployed as you asked, and could not be described. "
+            f"`mlflow deployments get -t {self.target_uri} --name {name}` describes it."
+        ):
+            return _describe_stack(cloud, self._stack(cloud, name))
 
     def _stack(self, cloud: Cloud, name: str) -> Stack:
         """The deployment's own stack, and no other of its name."""

@@ -13,13 +13,11 @@ import contextlib
 import json
 import logging
 import re
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 from urllib.parse import urlsplit
 
 import click
@@ -29,7 +27,7 @@ from packager.commands.artifact import read_manifest
 from packager.deployments._artifact import Built, provide_artifact
 from packager.deployments._errors import DeploymentError, explain_errors, wrong_setting
 from packager.deployments._settings import Settings, parse
-from packager.deployments._terminal import progress
+from packager.deployments._terminal import end_by_signal, progress
 from packager.deployments._traffic import refuse_moves
 from packager.environments import interpreters
 from packager.errors import EmulatorError
@@ -61,7 +59,7 @@ def run_local(
     settings = parse(config)
     refuse_moves(settings, model_uri)
     _check_bootable_build(settings)
-    with _ended_by_signal(), explain_errors(), contextlib.ExitStack() as stack:
+    with end_by_signal(), explain_errors(), contextlib.ExitStack() as stack:
         with progress():
             artifact = stack.enter_context(provide_artifact(model_uri, flavor, settings))
             emulator = stack.enter_context(boot_function(artifact, settings))
@@ -253,20 +251,3 @@ def _announce_address(name: str, artifact: Built, server: _Server) -> None:
         "    --cli-binary-format raw-in-base64-out --payload file://request.json answer.json"
     )
     sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _ended_by_signal() -> Iterator[None]:
-    """Leave nothing running where SIGTERM comes; in a thread that is the caller's to see to."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(*_: object) -> NoReturn:
-        raise SystemExit(143)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

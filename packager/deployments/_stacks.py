@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import secrets
@@ -11,6 +12,7 @@ from typing import Any, Final, Literal
 
 from packager.deployments._aws import Cloud
 from packager.deployments._errors import DeploymentError, explain_errors, message_of
+from packager.deployments._terminal import end_by_signal
 
 _LOG = logging.getLogger(__name__)
 NAME_TAG: Final = "mlflow:deployment"
@@ -83,11 +85,62 @@ def defaults(cloud: Cloud, stack: Stack) -> dict[str, str | None]:
     return {item["ParameterKey"]: item.get("DefaultValue") for item in found}
 
 
+@contextlib.contextmanager
+def say_what_stays(left: str) -> Iterator[None]:
+    """Say `left` too where an error, an interrupt or SIGTERM ends the block."""
+    try:
+        with end_by_signal(), explain_errors():
+            yield
+    except DeploymentError as error:
+        text = f"{error.message}\n{left}"
+        raise DeploymentError(text, error.error_code, exit_code=error.exit_code) from error
+    except (KeyboardInterrupt, SystemExit):
+        _LOG.warning("%s", left)
+        raise
+
+
 def change(cloud: Cloud, kind: _Kind, name: str, wanted: Change) -> bool:
     """Make or update a stack, and wait for it; False where it was so already.
 
-    Raises DeploymentError with the reasons that the stack's events give.
+    Raises DeploymentError with the reasons that the stack's events give, and with what stays.
     """
+    address = _make_change_set(cloud, kind, name, wanted)
+    if address is None:
+        return False
+    _LOG.info("CloudFormation: %s of stack %s", kind.lower(), name)
+    failed = None
+    with say_what_stays(_describe_unwatched(cloud, kind, name)):
+        cloud.stacks.execute_change_set(**address)
+        if not _wait_for_stack(cloud, kind, address["StackName"]):
+            failed = _make_failure(cloud, kind, name, address["StackName"])
+    if failed is not None:
+        raise failed
+    return True
+
+
+def remove(cloud: Cloud, stack: Stack, role: str | None) -> None:
+    """Delete a stack and wait until it is gone."""
+    _LOG.info("CloudFormation: deleting stack %s", stack.name)
+    removed = True
+    why = ""
+    events = _write_command(cloud, "describe-stack-events", stack.id)
+    with say_what_stays(
+        f"The stack {stack.name} may be being deleted, and AWS goes on with that. `{events}` shows "
+        "what became of it. Run the command again if it is still there."
+    ):
+        cloud.stacks.delete_stack(StackName=stack.name, **({"RoleARN": role} if role else {}))
+        if not (removed := _wait_for_stack(cloud, "DELETE", stack.id)):
+            why = _reasons(cloud, stack.id)
+    if not removed:
+        raise DeploymentError(
+            f"The stack {stack.name} was not deleted: what could be deleted of it is gone, and the "
+            f"rest stays.\n{why}\nRemove what still uses it and run the command again.",
+            "INTERNAL_ERROR",
+        )
+
+
+def _make_change_set(cloud: Cloud, kind: _Kind, name: str, wanted: Change) -> dict[str, str] | None:
+    """Return its address; None where nothing differs. Raises DeploymentError if it is refused."""
     from botocore.exceptions import ClientError, WaiterError  # noqa: PLC0415 - an extra
 
     with explain_errors():
@@ -95,9 +148,19 @@ def change(cloud: Cloud, kind: _Kind, name: str, wanted: Change) -> bool:
             made = cloud.stacks.create_change_set(**_change_set(kind, name, wanted))
         except ClientError as error:
             if _UNCHANGED.search(message_of(error)):
-                return False
+                return None
             raise
-        address = {"ChangeSetName": made["Id"], "StackName": made["StackId"]}
+    address = {"ChangeSetName": made["Id"], "StackName": made["StackId"]}
+    removal = (
+        _write_command(cloud, "delete-stack", name)
+        if kind == "CREATE"
+        else _write_command(cloud, f"delete-change-set --change-set-name {made['Id']}", name)
+    )
+    left = "an empty stack" if kind == "CREATE" else "a change set that was not executed"
+    with say_what_stays(
+        f"Nothing was deployed. What stays of {name} is {left}, which costs nothing. Run the "
+        f"command again, or remove it: `{removal}`."
+    ):
         try:
             waiter = cloud.stacks.get_waiter("change_set_create_complete")
             waiter.wait(**address, WaiterConfig={"Delay": 2, "MaxAttempts": 300})
@@ -106,39 +169,44 @@ def change(cloud: Cloud, kind: _Kind, name: str, wanted: Change) -> bool:
             cloud.stacks.delete_change_set(**address)
             if kind == "CREATE":
                 cloud.stacks.delete_stack(StackName=made["StackId"])
-            if _UNCHANGED.search(reason):
-                return False
-            raise DeploymentError(
-                f"CloudFormation refused the template for {name}: {reason or error}\nNothing was "
-                "changed. Correct what it names and run the command again.",
-                "INVALID_PARAMETER_VALUE",
-            ) from error
-        _LOG.info("CloudFormation: %s of stack %s", kind.lower(), name)
-        cloud.stacks.execute_change_set(**address)
-        try:
-            waiter = cloud.stacks.get_waiter(f"stack_{kind.lower()}_complete")
-            waiter.wait(StackName=made["StackId"], WaiterConfig=_WAIT)
-        except WaiterError as error:
-            raise _make_failure(cloud, kind, name, made["StackId"]) from error
+            refused = f"CloudFormation refused the template for {name}: {reason or error}"
+        else:
+            return address
+    if _UNCHANGED.search(reason):
+        return None
+    raise DeploymentError(
+        f"{refused}\nNothing was changed. Correct what it names and run the command again.",
+        "INVALID_PARAMETER_VALUE",
+    )
+
+
+def _wait_for_stack(cloud: Cloud, kind: _Kind | Literal["DELETE"], stack_id: str) -> bool:
+    """Wait until it is as asked for; False where it is not to be so, or the time is over."""
+    from botocore.exceptions import WaiterError  # noqa: PLC0415 - an extra
+
+    try:
+        waiter = cloud.stacks.get_waiter(f"stack_{kind.lower()}_complete")
+        waiter.wait(StackName=stack_id, WaiterConfig=_WAIT)
+    except WaiterError:
+        return False
     return True
 
 
-def remove(cloud: Cloud, stack: Stack, role: str | None) -> None:
-    """Delete a stack and wait until it is gone."""
-    from botocore.exceptions import WaiterError  # noqa: PLC0415 - an extra
+def _write_command(cloud: Cloud, verb: str, name: str) -> str:
+    return f"aws cloudformation {verb} --stack-name {name} --region {cloud.region}"
 
-    with explain_errors():
-        _LOG.info("CloudFormation: deleting stack %s", stack.name)
-        cloud.stacks.delete_stack(StackName=stack.name, **({"RoleARN": role} if role else {}))
-        try:
-            waiter = cloud.stacks.get_waiter("stack_delete_complete")
-            waiter.wait(StackName=stack.id, WaiterConfig=_WAIT)
-        except WaiterError as error:
-            raise DeploymentError(
-                f"The stack {stack.name} was not deleted.\n{_reasons(cloud, stack.id)}\nRemove "
-                "what still uses it and run the command again.",
-                "INTERNAL_ERROR",
-            ) from error
+
+def _describe_unwatched(cloud: Cloud, kind: _Kind, name: str) -> str:
+    """Say what AWS may go on with while nobody waits for it, and the way back."""
+    events = _write_command(cloud, "describe-stack-events", name)
+    verb, when = (
+        ("delete-stack", "") if kind == "CREATE" else ("cancel-update-stack", " while it goes on")
+    )
+    return (
+        f"The {kind.lower()} of stack {name} was begun, and AWS goes on with it: nobody knows yet "
+        f"how it ends. `{events}` shows what it does. "
+        f"To take it back{when}: `{_write_command(cloud, verb, name)}`."
+    )
 
 
 def _change_set(kind: _Kind, name: str, wanted: Change) -> dict[str, object]:
@@ -164,19 +232,45 @@ def _change_set(kind: _Kind, name: str, wanted: Change) -> dict[str, object]:
 def _make_failure(cloud: Cloud, kind: _Kind, name: str, stack_id: str) -> DeploymentError:
     stack = find(cloud, stack_id)
     status = stack.status if stack else "gone"
-    text = f"The {kind.lower()} of stack {name} failed; it is now {status}."
     why = _reasons(cloud, stack_id)
-    if status == "UPDATE_ROLLBACK_COMPLETE":
-        text += " What was deployed before is back and answers."
-    elif status == "UPDATE_ROLLBACK_FAILED":
-        text += f" `aws cloudformation continue-update-rollback --stack-name {name}` goes on."
-    elif status == "ROLLBACK_COMPLETE" and stack is not None:
+    if status == "ROLLBACK_COMPLETE":
         # nothing of it is left, and under its name nothing could be made
         cloud.stacks.delete_stack(StackName=stack_id)
-        text += f" It is being removed; its events stay under {stack_id}."
-    elif status.endswith("_IN_PROGRESS"):
-        text += " It did not end within three hours."
-    return DeploymentError(f"{text}\n{why}", "INTERNAL_ERROR")
+    text = f"The {kind.lower()} of stack {name} failed; it is now {status}."
+    way = _describe_way_back(cloud, kind, status, name, stack_id)
+    return DeploymentError(f"{text} {way}\n{why}", "INTERNAL_ERROR")
+
+
+def _describe_way_back(cloud: Cloud, kind: _Kind, status: str, name: str, stack_id: str) -> str:
+    """Say what stays of a change that failed, and what you do about it."""
+
+    def write(verb: str) -> str:
+        return f"`{_write_command(cloud, verb, name)}`"
+
+    ways = {
+        "gone": "Somebody deleted it: nothing of it stays.",
+        "UPDATE_ROLLBACK_COMPLETE": "What was deployed before is back and answers.",
+        "UPDATE_ROLLBACK_FAILED": "A part of it is new and a part as before. "
+        f"{write('continue-update-rollback')} goes on, once what the events name is mended.",
+        "UPDATE_FAILED": "A part of it is new and a part as before. "
+        f"{write('rollback-stack')} brings back what was deployed before.",
+        "ROLLBACK_COMPLETE": f"It is being removed; its events stay under {stack_id}.",
+    }
+    if status in ways:
+        return ways[status]
+    if status.endswith("_IN_PROGRESS"):
+        events = write("describe-stack-events")
+        waited = f"It did not end within three hours, and AWS goes on. {events} shows what it does."
+        if status == "UPDATE_IN_PROGRESS":
+            return f"{waited} {write('cancel-update-stack')} takes it back."
+        return waited + (f" {write('delete-stack')} takes it back." if kind == "CREATE" else "")
+    if status.endswith("_FAILED"):
+        return (
+            f"What was made of it stays, and nothing can be deployed under its name. Remove it: "
+            f"{write('delete-stack')}. What even that leaves: {write('delete-stack')} "
+            "--deletion-mode FORCE_DELETE_STACK, and remove by hand what the events name."
+        )
+    return f"{write('describe-stack-events')} shows why."
 
 
 def _reasons(cloud: Cloud, stack_id: str) -> str:
