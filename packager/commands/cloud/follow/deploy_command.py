@@ -15,11 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from packager.commands.cloud.follow.deploy_failure import (
+    SCRIPT_LINE,
+    DeploymentFailedError,
+    DeploymentNotBegunError,
+    Failure,
+    FileKind,
+    describe_left,
+    describe_unchanged,
+    explain_start,
+    read_kind,
+)
 from packager.commands.cloud.follow.webhook_signature import SECRET_VARIABLE
-from packager.errors import CloudError, ConfigurationError, StorageError
+from packager.errors import ConfigurationError, StorageError
 from packager.system import process
 from packager.system.redaction import escape_controls, redact
-from packager.types import Following, Target
+from packager.types import Following, HostKind, Target
 
 _LOG = logging.getLogger(__name__)
 _PASSED: Final = (
@@ -45,10 +56,6 @@ _LINE_END: Final = re.compile(rb"\r?\n|\r(?!\Z)")
 """A bar of progress is drawn again after a carriage return; at the end, a new line may follow."""
 
 
-class DeploymentFailedError(CloudError):
-    """A command that deploys failed (`packager follow`)."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployCommand:
     """Commands that deploy an artifact, run in its folder one after the other."""
@@ -59,6 +66,7 @@ class DeployCommand:
     """The same in words, each program where it lies."""
     passed: tuple[str, ...] = ()
     """Names of further variables that they see."""
+    failure: Failure = Failure.UNKNOWN
 
     def describe(self) -> str:
         return " && ".join(map(describe_command, self.commands))
@@ -94,7 +102,11 @@ def parse_commands(following: Following, target: Target) -> DeployCommand:
         )
     texts = own if following.own_command else following.commands
     commands = tuple(_split_command(text) for text in texts)
-    return DeployCommand(texts=texts, commands=commands, passed=following.passed)
+    failure = Failure.UNKNOWN
+    if following.own_command:
+        is_lambda = target.program.host is HostKind.LAMBDA
+        failure = Failure.ROLLED_BACK if is_lambda else Failure.REPLACED
+    return DeployCommand(texts=texts, commands=commands, passed=following.passed, failure=failure)
 
 
 def _split_command(text: str) -> tuple[str, ...]:
@@ -117,6 +129,11 @@ def _split_command(text: str) -> tuple[str, ...]:
         raise ConfigurationError(
             f"The program {program!r} that deploys cannot be run: {why}. Install it, or name it by "
             "its path. No shell reads the command: put what needs one, && or |, into a script."
+        )
+    if read_kind(found) is FileKind.UNNAMED:
+        raise ConfigurationError(
+            f"The program {program!r} that deploys cannot be run: it is a text whose first line "
+            f"names no program that reads it. Write {SCRIPT_LINE} there, or another program."
         )
     # the command runs in the artifact's folder, and a path is from the one that we are in
     return (str(Path(found).absolute()) if "/" in program else program, *words[1:])
@@ -145,35 +162,31 @@ def run_commands(
 
     Each is handed the descriptors. `serving` is the version that was deployed last. An interrupt
     ends the command that runs. Raises DeploymentFailedError where one does not end with 0,
-    StorageError where the log cannot be written.
+    DeploymentNotBegunError where the first one cannot be started, StorageError where the log cannot
+    be written.
     """
     try:
         log.unlink(missing_ok=True)
         log.touch(mode=0o600)
     except OSError as error:
         raise StorageError(f"{log} cannot be written: {error.strerror}.") from error
-    for argv in deploy.commands:
+    for number, argv in enumerate(deploy.commands):
         _LOG.info("Deploying: %s", describe_command(argv))
         output = _Output(log)
-        if why := _run_command(argv, folder, env, output, pass_fds):
+        try:
+            running = process.start(argv, cwd=folder, env=env, log=log, pass_fds=pass_fds)
+        except OSError as error:
+            why = f"`{describe_command(argv)}` cannot be started: {explain_start(argv, error)}"
+            if number == 0:
+                raise DeploymentNotBegunError(f"{why} {describe_unchanged(serving)}") from error
+            left = describe_left(deploy.failure, serving)
+            raise DeploymentFailedError(f"{why} {left}") from error
+        if failed := _wait_for_command(running, output):
             lines = "\n".join(f"  {line}" for line in output.tail)
             raise DeploymentFailedError(
-                f"`{describe_command(argv)}` {why}. {_describe_serving(serving)}\n"
+                f"`{describe_command(argv)}` {failed}. {describe_left(deploy.failure, serving)}\n"
                 f"The last lines of {log}:\n{lines}"
             )
-
-
-def _describe_serving(version: str | None) -> str:
-    if version is not None:
-        return (
-            f"Version {version}, which was deployed before, still serves, unless the lines below "
-            "say otherwise."
-        )
-    return (
-        "Nothing is known to have been deployed before it: no earlier version keeps serving. On "
-        "AWS, delete a stack that could not be made (ROLLBACK_COMPLETE) first: `aws cloudformation "
-        "delete-stack --stack-name NAME`. Then try again with --retry."
-    )
 
 
 class _Output:
@@ -205,18 +218,8 @@ class _Output:
             _LOG.info("  %s", text)
 
 
-def _run_command(
-    argv: Sequence[str],
-    folder: Path,
-    env: Mapping[str, str],
-    output: _Output,
-    pass_fds: Sequence[int],
-) -> str:
-    """Run one command; why it failed, empty if it did not."""
-    try:
-        running = process.start(argv, cwd=folder, env=env, log=output.log, pass_fds=pass_fds)
-    except OSError as error:
-        return f"cannot be started ({error.strerror})"
+def _wait_for_command(running: subprocess.Popen[bytes], output: _Output) -> str:  # noqa: TID251
+    """Wait until it ends; why it failed, empty if it did not."""
     code, end = None, time.monotonic() + _LONGEST_SECONDS
     try:
         while code is None and time.monotonic() < end:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -14,7 +15,10 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from packager import __version__
-from packager.commands.cloud.follow.deploy_command import DeployCommand, DeploymentFailedError
+from packager.commands.cloud.follow.deploy_command import DeployCommand
+from packager.commands.cloud.follow.deploy_failure import (
+    DeploymentNotBegunError,
+)
 from packager.commands.cloud.follow.state import Deployed, Failed, State, StateFolder, Wanted
 from packager.errors import (
     AuditUnavailableError,
@@ -33,7 +37,7 @@ from packager.types import BuildRequest, FollowEvent, change_request
 
 _PASSING: Final = (
     *(RegistryUnavailableError, IndexUnavailableError, AuditUnavailableError),
-    *(StorageError, ToolError),
+    *(StorageError, ToolError, DeploymentNotBegunError),
 )
 """Faults of the network or of this machine: the same version is built again after a while."""
 _LONGEST_WAIT_SECONDS: Final = 3600.0
@@ -86,6 +90,8 @@ class Actions:
     """Deploys a version's artifact, which lies in the folder; takes the version deployed last."""
     tell: Callable[[FollowEvent], None]
     """Shows what happened."""
+    keeps_earlier: bool = True
+    """Whether the version deployed last serves on where the deployment of another one fails."""
     vouch: Callable[[Path], None] = lambda _: None
     """Signs an artifact if it is to be, and holds it to what is required before it is deployed."""
 
@@ -195,12 +201,20 @@ class Follower:
         if now_named != version:
             self._tell(Event.SUPERSEDED, version, by=now_named)
             return True
-        self._mark_tag(version)
+        marked, before = self._mark_tag(version), self.state.deploying
         self._save(deploying=version)
+        if not self.actions.keeps_earlier:
+            self._link_current()
         self._tell(Event.DEPLOYING, version, sha256=sha256)
         try:
             serving = self.state.deployed.version if self.state.deployed else None
             self.actions.deploy(version, artifact, serving)
+        except DeploymentNotBegunError as error:
+            self._save(deploying=before)
+            self._note_failure(wanted, "deploy", error)
+            self._link_current()
+            self._unmark_tag(marked)
+            raise
         except PackagerError as error:
             self._note_failure(wanted, "deploy", error)
             raise
@@ -233,7 +247,7 @@ class Follower:
         """Write it down; `deploying` stays: a part of a deployment that failed may serve."""
         before = self.state.failed
         attempts = before.attempts + 1 if before and before.is_of(wanted) else 1
-        passing = isinstance(error, _PASSING) and not isinstance(error, DeploymentFailedError)
+        passing = isinstance(error, _PASSING)
         self._save(
             failed=Failed(
                 version=wanted.version,
@@ -266,13 +280,21 @@ class Follower:
             told = asdict(found)
             self._save(deploying=told.pop("deploying"), deployed=Deployed(**told))
 
-    def _mark_tag(self, version: str) -> None:
+    def _mark_tag(self, version: str) -> DeployedTag | None:
         """Say in the tag what is about to be deployed: this machine's state may be lost meanwhile.
 
-        Without a tag there is nothing that could be taken for what runs.
+        Without a tag there is nothing that could be taken for what runs. Returns it as it was.
         """
-        if self.tags is not None and (found := self.tags.find()) is not None:
-            self.tags.write(replace(found, deploying=version))
+        if self.tags is None or (found := self.tags.find()) is None:
+            return None
+        self.tags.write(replace(found, deploying=version))
+        return found
+
+    def _unmark_tag(self, before: DeployedTag | None) -> None:
+        """Have the tag as it was. A registry that does not answer costs a deployment at most."""
+        if self.tags is not None and before is not None:
+            with contextlib.suppress(PackagerError):
+                self.tags.write(before)
 
     def _write_tag(self) -> None:
         deployed = self.state.deployed
@@ -283,10 +305,13 @@ class Follower:
         self._tell(Event.TAGGED, deployed.version)
 
     def _link_current(self) -> None:
-        """Have the link lead to what runs; there is none where another machine deployed that."""
+        """Have the link lead to what runs.
+
+        There is none where another machine deployed that, nor where nobody knows what runs.
+        """
         link = self.folder.root / _CURRENT
         partial = link.with_name(f".{_CURRENT}.partial")
-        version = self.state.deployed.version if self.state.deployed else ""
+        version = self._find_serving() or ""
         try:
             if not version or not self.folder.artifact(version).is_dir():
                 link.unlink(missing_ok=True)
@@ -296,6 +321,11 @@ class Follower:
                 partial.replace(link)
         except OSError as error:
             raise StorageError(f"{link} cannot be written: {error.strerror}.") from error
+
+    def _find_serving(self) -> str | None:
+        """Find the version that serves; None where none does, or nobody knows which."""
+        is_known = self.state.deploying is None or self.actions.keeps_earlier
+        return self.state.deployed.version if self.state.deployed and is_known else None
 
     def _remove_old(self) -> None:
         """Keep the artifacts of what runs and of what ran before; others can be built again."""
@@ -323,7 +353,6 @@ class Follower:
         said = (Event.FAILED, str(error), noted and noted.attempts)
         if self._said == said:
             return
-        serving = self.state.deployed
         self._tell(
             Event.FAILED,
             noted.version if noted else None,
@@ -332,7 +361,7 @@ class Follower:
             message=str(error),
             exit_code=error.exit_code,
             retry_at=write_time(noted.retry_at) if noted else None,
-            serving=serving.version if serving else None,
+            serving=self._find_serving(),
         )
         self._said = said
 

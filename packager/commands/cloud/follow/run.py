@@ -18,6 +18,7 @@ from packager.commands.cloud.follow.deploy_command import (
     parse_commands,
     run_commands,
 )
+from packager.commands.cloud.follow.deploy_failure import Failure
 from packager.commands.cloud.follow.follower import (
     Actions,
     Event,
@@ -155,7 +156,13 @@ def _make_actions(
         with shown.progress(""), shown.deploying(version):
             run_commands(command, artifact, env, log, serving=serving, pass_fds=(lock,))
 
-    return Actions(build=build, vouch=vouching.vouch, deploy=deploy, tell=shown.tell)
+    return Actions(
+        build=build,
+        vouch=vouching.vouch,
+        deploy=deploy,
+        tell=shown.tell,
+        keeps_earlier=command.failure is Failure.ROLLED_BACK,
+    )
 
 
 def _list_demands(following: Following) -> tuple[object, ...]:

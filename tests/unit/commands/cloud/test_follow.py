@@ -18,7 +18,11 @@ from pathlib import Path
 import pytest
 
 from packager.commands.cloud.follow import follower as follower_module
-from packager.commands.cloud.follow.deploy_command import DeployCommand, DeploymentFailedError
+from packager.commands.cloud.follow.deploy_command import DeployCommand
+from packager.commands.cloud.follow.deploy_failure import (
+    DeploymentFailedError,
+    DeploymentNotBegunError,
+)
 from packager.commands.cloud.follow.follower import Actions, Follower, digest_settings
 from packager.commands.cloud.follow.run import parse_alias
 from packager.commands.cloud.follow.state import Deployed, State, StateFolder
@@ -65,6 +69,7 @@ class World:
     tag_error: PackagerError | None = None
     vouch_error: PackagerError | None = None
     vouched: list[str] = field(default_factory=list)
+    keeps_earlier: bool = True
     serving: list[str | None] = field(default_factory=list)
     """The version that was deployed last, as each deployment was told."""
 
@@ -116,7 +121,11 @@ class World:
             folder=folder,
             registry=self,
             actions=Actions(
-                build=self.build, deploy=self.deploy, tell=self.events.append, vouch=self.vouch
+                build=self.build,
+                deploy=self.deploy,
+                tell=self.events.append,
+                vouch=self.vouch,
+                keeps_earlier=self.keeps_earlier,
             ),
             tags=self if tagged else None,
             now=lambda: self.at,
@@ -241,6 +250,65 @@ def test_a_first_deployment_that_fails_says_that_no_earlier_version_serves(world
     world.named = "2"
     assert world.run() == 0
     assert world.serving == [None, None, "1"]
+
+
+def test_what_serves_is_not_claimed_where_an_app_is_replaced_before_its_check(
+    world: World,
+) -> None:
+    world.keeps_earlier = False
+    link = world.root / "current"
+    assert world.run(tagged=True) == 0
+    assert link.readlink() == Path("1")
+    world.named, world.deploy_error = "2", DeploymentFailedError("`azd up` ended with 1")
+
+    assert world.run(tagged=True) == 11
+
+    assert "serving" not in world.events[-1]
+    assert not link.is_symlink()
+    state = world.start().state
+    assert (state.deployed and state.deployed.version, state.deploying) == ("1", "2")
+    assert world.tags["1"].deploying == "2"
+    # a build that fails afterwards knows no more
+    world.named, world.build_error = "3", VerificationError("a value differs")
+    assert world.run(tagged=True) != 0
+    assert "serving" not in world.events[-1]
+    # back to the first one, which is deployed again
+    world.named, world.build_error, world.deploy_error = "1", None, None
+    assert world.run(tagged=True) == 0
+    assert (world.deployed, link.readlink()) == (["1", "1"], Path("1"))
+    assert world.tags["1"].deploying is None
+
+
+def test_an_interrupted_deployment_of_an_app_leaves_no_link_either(world: World) -> None:
+    world.keeps_earlier = False
+    assert world.run() == 0
+    world.named, world.deploy_error = "2", KeyboardInterrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+
+    assert not (world.root / "current").is_symlink()
+
+
+@pytest.mark.parametrize("after_failure", ["the earlier one serves", "nobody knows"])
+def test_a_program_that_could_not_be_started_is_tried_again_and_nothing_else_changed(
+    after_failure: str, world: World
+) -> None:
+    world.keeps_earlier = after_failure == "the earlier one serves"
+    assert world.run(tagged=True) == 0
+    world.named, world.deploy_error = "2", DeploymentNotBegunError("it has no first line")
+
+    assert world.run(tagged=True) == 11
+
+    failed = world.events[-1]
+    assert (failed["stage"], failed["serving"]) == ("deploy", "1")
+    assert failed["retry_at"]
+    assert world.start().state.deploying is None
+    assert world.tags["1"].deploying is None
+    assert (world.root / "current").readlink() == Path("1")
+    world.deploy_error = None
+    assert world.run(tagged=True) == 0
+    assert world.deployed == ["1", "2"]
 
 
 def test_what_is_not_as_it_is_required_is_not_deployed(world: World) -> None:

@@ -14,11 +14,14 @@ from pathlib import Path
 import pytest
 
 from packager.commands.cloud.follow.deploy_command import (
-    DeploymentFailedError,
     _Output,
     build_environment,
     parse_commands,
     run_commands,
+)
+from packager.commands.cloud.follow.deploy_failure import (
+    DeploymentFailedError,
+    DeploymentNotBegunError,
 )
 from packager.errors import ConfigurationError, StorageError
 from packager.system import process
@@ -62,21 +65,50 @@ def test_commands_run_one_after_the_other_until_one_fails(tmp_path: Path) -> Non
     assert str(failed.value).endswith("deploy.log:\n  second")
 
 
+_ROLLED_BACK = "Version 6, which was deployed before, still serves, unless"
+_REPLACED = "azd replaces the app before it is checked"
+_UNKNOWN = "What serves is not known here"
+
+
 @pytest.mark.parametrize(
-    ("serving", "said"),
+    ("target", "command", "serving", "said"),
     [
-        ("6", "Version 6, which was deployed before, still serves, unless"),
-        (None, "no earlier version keeps serving"),
+        ("aws-lambda", "own", "6", _ROLLED_BACK),
+        ("aws-lambda-image", "own", "6", _ROLLED_BACK),
+        ("azure-functions", "own", "6", _REPLACED),
+        ("aws-lambda", "mine", "6", _UNKNOWN),
+        ("azure-functions", "mine", "6", _UNKNOWN),
+        ("gpu-container", "mine", "6", _UNKNOWN),
+        ("aws-lambda", "own", None, "`aws cloudformation delete-stack"),
+        ("aws-lambda-image", "own", None, "`aws cloudformation delete-stack"),
+        ("azure-functions", "own", None, "`azd down`"),
+        ("gpu-container", "mine", None, "What your command made stays"),
+        ("aws-lambda", "mine", None, "What your command made stays"),
     ],
 )
-def test_a_failure_says_what_serves(serving: str | None, said: str, tmp_path: Path) -> None:
-    deploy = parse_commands(make("false"), load("aws-lambda"))
-    env = build_environment(deploy, "churn", "7")
+def test_a_failure_says_what_serves_by_its_target_and_the_way_back(
+    target: str,
+    command: str,
+    serving: str | None,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for tool in ("sam", "azd", "mine"):
+        write_script(tmp_path / tool, "exit 1")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    own = command == "own"
+    following = Following(own_command=True) if own else make("mine")
+    deploy = parse_commands(following, load(target))
+    env = {"PATH": os.environ["PATH"]}
     with pytest.raises(DeploymentFailedError) as failed:
         run_commands(deploy, tmp_path, env, tmp_path / "deploy.log", serving=serving)
 
-    assert said in str(failed.value)
-    assert ("still serves" in str(failed.value)) is (serving is not None)
+    text = str(failed.value)
+    assert said in text
+    assert ("still serves" in text) is (said == _ROLLED_BACK)
+    assert ("aws cloudformation" in text) is (own and "aws" in target and serving is None)
+    assert "--retry" in text or said == _ROLLED_BACK
 
 
 def test_what_it_prints_is_said_line_by_line_without_orders_to_the_terminal(
@@ -244,12 +276,53 @@ def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         run(tmp_path, "true")
 
 
-def test_a_program_of_another_machine_fails_as_a_deployment(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x7fELF of nowhere", "made for another kind of machine"),
+        (b"#!/no/such/shell\n", "names a program that is not there"),
+        (b"", "Write #!/bin/sh there"),
+        (b"echo deploy\n", "Write #!/bin/sh there"),
+        (None, "it is not there any more"),
+    ],
+)
+@pytest.mark.parametrize("serving", ["6", None])
+def test_a_program_that_cannot_be_started_has_deployed_nothing(
+    serving: str | None, content: bytes | None, said: str, tmp_path: Path
+) -> None:
+    """It was changed after the follower began."""
     path = tmp_path / "d"
+    deploy = parse_commands(make(write_script(path, "exit 0")), load("aws-lambda"))
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(DeploymentNotBegunError) as failed:
+        run_commands(deploy, tmp_path, {}, tmp_path / "deploy.log", serving=serving)
+
+    text = str(failed.value)
+    assert said in text
+    assert "Nothing was deployed: " in text
+    assert ("version 6 still serves" in text) is (serving == "6")
+    assert "delete-stack" not in text
+
+
+def test_a_second_program_that_cannot_be_started_comes_after_one_that_ran(tmp_path: Path) -> None:
+    path = tmp_path / "d"
+    deploy = parse_commands(make("true", write_script(path, "exit 0")), load("aws-lambda"))
     path.write_bytes(b"\x7fELF of nowhere")
+    with pytest.raises(DeploymentFailedError, match=_UNKNOWN) as failed:
+        run_commands(deploy, tmp_path, dict(os.environ), tmp_path / "deploy.log", serving="6")
+
+    assert not isinstance(failed.value, DeploymentNotBegunError)
+
+
+@pytest.mark.parametrize("content", ["", "sam deploy\n"])
+def test_a_script_without_its_first_line_is_refused_before_anything_is_built(
+    content: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "d"
+    path.write_text(content)
     path.chmod(0o755)
-    with pytest.raises(DeploymentFailedError, match="cannot be started"):
-        run(tmp_path, str(path))
+    with pytest.raises(ConfigurationError, match="Write #!/bin/sh there"):
+        parse_commands(make(str(path)), load("aws-lambda"))
 
 
 def until(holds: object) -> None:
