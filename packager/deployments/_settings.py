@@ -64,7 +64,7 @@ class Settings:
     traffic: Mapping[str, float] | None = None
     """Percentage of the requests for a version, by its number."""
     rollback: str | None = None
-    """The version that gets all requests; empty for the one that served before."""
+    """The version that gets all requests; empty for the earlier one."""
     host: str = "127.0.0.1"
     port: int = 8080
 
@@ -193,7 +193,7 @@ def _read_shares(text: str) -> dict[str, float]:
 
 
 def _read_version(text: str) -> str:
-    """Empty for `true`: the version that served before."""
+    """Empty for `true`: the earlier version."""
     if text.strip().lower() == "true":
         return ""
     if not (text.isascii() and text.isdecimal()):
@@ -276,8 +276,8 @@ AWS_OPTIONS: Final = {
     "min_rows": "rows that this proof must have compared",
     "traffic": "percentage of the requests for a version that is deployed, as 7=10 (update without "
     "a model); the version that serves gets the rest",
-    "rollback": "true for the version that served before, or the number of a version: it gets "
-    "every request (update without a model)",
+    "rollback": "true for the older of two that share or the only earlier one, or the number of a "
+    "version: it gets every request (update without a model)",
 }
 BUILD_OPTIONS: Final = {
     "front": "http-api (default), function-url, rest-api or none",

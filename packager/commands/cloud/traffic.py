@@ -111,7 +111,7 @@ def roll_back(
     stack: str | None = None,
     clients: MakeClient | None = None,
 ) -> FunctionVersions:
-    """Send every request to one earlier version: `to`, or the one that served before.
+    """Send every request to one version: `to`, or the one before.
 
     While two versions share the requests, the one that was published first gets all of them. Else
     it is the only version published before. Raises as `shift_traffic`.

@@ -83,8 +83,10 @@ def test_requests_are_divided_and_taken_back(world: _World) -> None:
     }  # fmt: skip
     assert world.read() == ("3", {"2": 0.1})
     assert _update(traffic="2=50,3=50")["version 2"] == "50 %"
-    assert _update(rollback=True)["version 3"] == "100 %"
-    assert _update(rollback="2")["version 2"] == "100 %"
+    assert _update(rollback=True)["version 2"] == "100 %"
+    assert _update(rollback="3")["version 3"] == "100 %"
+    assert _update(traffic="2=90")["version 3"] == "10 %"
+    assert _update(rollback=True)["version 2"] == "100 %"
     assert _update(rollback="true")["version 1"] == "100 %"
     assert world.read() == ("1", {})
     assert "create_change_set" not in world.stacks.operations()
