@@ -22,7 +22,6 @@ from packager.commands.cloud.follow.deploy_failure import (
     Failure,
     FileKind,
     describe_left,
-    describe_unchanged,
     explain_start,
     read_kind,
 )
@@ -178,7 +177,9 @@ def run_commands(
         except OSError as error:
             why = f"`{describe_command(argv)}` cannot be started: {explain_start(argv, error)}"
             if number == 0:
-                raise DeploymentNotBegunError(f"{why} {describe_unchanged(serving)}") from error
+                raise DeploymentNotBegunError(
+                    f"Nothing was deployed, and it is tried again. {why}"
+                ) from error
             left = describe_left(deploy.failure, serving)
             raise DeploymentFailedError(f"{why} {left}") from error
         if failed := _wait_for_command(running, output):

@@ -1,4 +1,4 @@
-"""Why a command that deploys failed, what that leaves, and the way back."""
+"""Reasons why a command that deploys failed, what that leaves, and the way back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DeploymentNotBegunError(DeploymentFailedError):
 
 
 class Failure(StrEnum):
-    """What a command that failed half-way leaves of the version that was deployed before it."""
+    """State of the version that was deployed before, after a command that failed half-way."""
 
     ROLLED_BACK = "rolled-back"
     """It serves: CloudFormation takes a change back."""
@@ -44,11 +44,6 @@ _REMOVALS: Final[Mapping[Failure, str]] = {
     "that your command was to deploy it.",
 }
 """What you do about a first deployment that failed."""
-
-
-def describe_unchanged(version: str | None) -> str:
-    serves = f"version {version} still serves" if version is not None else "nothing was before"
-    return f"Nothing was deployed: {serves}. It is tried again."
 
 
 def describe_left(failure: Failure, version: str | None) -> str:
@@ -72,7 +67,7 @@ def describe_left(failure: Failure, version: str | None) -> str:
 
 
 class FileKind(StrEnum):
-    """What a file is to the kernel that is to run it."""
+    """Kind of a file, to the kernel that is to run it."""
 
     SCRIPT = "script"
     UNNAMED = "text without a first line for the kernel"
