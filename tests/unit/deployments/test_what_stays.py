@@ -85,7 +85,10 @@ def _change(client: AwsLambdaDeploymentClient, stacks: _Breaking, folder: str, k
 
 
 def _have_deployed(stacks: _Breaking) -> None:
-    known = {"tags": {"mlflow:deployment": "churn"}, "parameters": {"MemorySizeMb": "512"}}
+    known: dict[str, Any] = {
+        "tags": {"mlflow:deployment": "churn"},
+        "parameters": {"MemorySizeMb": "512"},
+    }
     stacks.there["churn"] = deploying.stack("churn", **known)
     stacks.defaults = {"MemorySizeMb": "512"}
 

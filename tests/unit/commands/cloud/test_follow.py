@@ -269,7 +269,7 @@ def test_what_serves_is_not_claimed_where_an_app_is_replaced_before_its_check(
     assert (state.deployed and state.deployed.version, state.deploying) == ("1", "2")
     assert world.tags["1"].deploying == "2"
     # a build that fails afterwards knows no more
-    world.named, world.build_error = "3", VerificationError("a value differs")
+    world.named, world.build_error = "3", ConfigurationError("an option is wrong")
     assert world.run(tagged=True) != 0
     assert "serving" not in world.events[-1]
     # back to the first one, which is deployed again
