@@ -48,10 +48,17 @@ else:
 # a deployment moves the tag alone: the share of an earlier candidate would stay, with no name any more.
 # A candidate that has all requests is the version that serves.
 share=$(read_traffic share)
-if [ "$share" -gt 0 ] && [ "$share" -lt 100 ]; then
-  gcloud run services update-traffic "$service" --region "$region" --to-tags candidate=0 --quiet
-fi
 split=$(read_traffic split)
+back="gcloud run services update-traffic $service --region $region --to-revisions $split"
+if [ "$share" -gt 0 ] && [ "$share" -lt 100 ]; then
+  left="The earlier candidate may have lost its share of the requests. Nothing else was changed. To give it back:
+  $back"
+  gcloud run services update-traffic "$service" --region "$region" --to-tags candidate=0 --quiet
+  split=$(read_traffic split)
+  back="gcloud run services update-traffic $service --region $region --to-revisions $split"
+fi
+left="The new version gets no traffic. It stays at its tag; to remove that:
+  gcloud run services update-traffic $service --region $region --remove-tags candidate"
 gcloud run deploy "$service" --region "$region" --image "$image" --no-traffic --tag candidate --quiet
 
 # x-serverless-authorization is for Cloud Run alone: authorization stays free for the server's own token
@@ -85,6 +92,7 @@ ask_by_job() {
     -e "s|^\( *\)resources:|\1$variable\n&|" -e "s|^\( *\)maxRetries:|\1$account\n&|" \
     "$here/replay-job.yaml" > "$manifest"
   passed=1
+  begun=yes
   if gcloud storage cp "$artifact"/replay/* "$here/ask_with_identity.py" "gs://$bucket/$job/" &&
     gcloud run jobs replace "$manifest" --region "$region" --quiet; then
     # ends with 0 only if the job did
@@ -92,22 +100,28 @@ ask_by_job() {
     gcloud logging read "resource.type=cloud_run_job AND resource.labels.job_name=$job" \
       --freshness 1h --limit 20 --order asc --format 'value(textPayload,jsonPayload)' || true
   fi
+  tidy
+  return "$passed"
+}
+begun= manifest=
+# an interrupt leaves no job and no copy of the requests either
+tidy() {
+  [ -n "$begun" ] || return 0
+  begun=
   rm -f "$manifest"
   gcloud run jobs delete "$job" --region "$region" --quiet ||
     echo "Remove what is left: gcloud run jobs delete $job --region $region" >&2
   gcloud storage rm --recursive "gs://$bucket/$job" ||
     echo "Remove what is left: gcloud storage rm --recursive gs://$bucket/$job" >&2
-  return "$passed"
 }
 
 if [ -n "$bucket" ]; then how=ask_by_job; else how=ask_from_here; fi
-if ! "$how"; then
-  echo "The new version gets no traffic. It stays at its tag; to remove that:" >&2
-  echo "  gcloud run services update-traffic $service --region $region --remove-tags candidate" >&2
-  exit 1
-fi
+"$how" || exit 1
 
+left="The new version passed its check, and may get $percent % of the requests. To see who has them, and to go back:
+  gcloud run services describe $service --region $region
+  $back"
 gcloud run services update-traffic "$service" --region "$region" --to-tags "candidate=$percent" --quiet
 echo "All:  gcloud run services update-traffic $service --region $region --to-tags candidate=100"
 # by their names: Cloud Run refuses to take the last requests from a version without saying who gets them
-echo "Back: gcloud run services update-traffic $service --region $region --to-revisions $split"
+echo "Back: $back"

@@ -42,29 +42,28 @@ set_traffic() {
 
 # revisions beside each other; those that serve are held by their names, so that a new one gets nothing
 split=$(read_app split)
+left="The app may hold several revisions now (--mode multiple), and an earlier candidate may have lost its share of the
+requests. Nothing else was changed. To see who has them:
+  az containerapp ingress traffic show -n $app -g $group"
 az containerapp revision set-mode --name "$app" --resource-group "$group" --mode multiple --output none
 # shellcheck disable=SC2086 # one word a revision
 set_traffic $split
 before=$(read_app newest)
-new=NAME
-say_what_stays() {
-  echo "The new version gets no traffic. To remove its revision (az containerapp revision list -n $app -g $group):" >&2
-  echo "  az containerapp revision deactivate -n $app -g $group --revision $new" >&2
+name_new() {
+  new=$1
+  left="The new version gets no traffic. To remove its revision (az containerapp revision list -n $app -g $group):
+  az containerapp revision deactivate -n $app -g $group --revision $new"
 }
-trap say_what_stays EXIT
-trap 'exit 1' HUP INT TERM
+name_new NAME
 az containerapp update --name "$app" --resource-group "$group" --image "$image" --output none
-new=$(read_app newest) || {
-  new=NAME
-  exit 1
-}
-if [ "$new" = "$before" ]; then
-  trap - EXIT
-  echo "$before has this image already. The app now holds several revisions (--mode multiple), each with the share" >&2
-  echo "that it had by its name; nothing else was changed. To move a share:" >&2
-  echo "  az containerapp ingress traffic set -n $app -g $group --revision-weight $before=PERCENT ..." >&2
+newest=$(read_app newest)
+if [ "$newest" = "$before" ]; then
+  left="$before has this image already. The app now holds several revisions (--mode multiple), each with the share
+that it had by its name; nothing else was changed. To move a share:
+  az containerapp ingress traffic set -n $app -g $group --revision-weight $before=PERCENT ..."
   exit 1
 fi
+name_new "$newest"
 az containerapp revision label add --name "$app" --resource-group "$group" --label candidate --revision "$new" \
   --no-prompt --output none
 
@@ -87,9 +86,11 @@ for name, share in had.items():
     shares[name] = int(share) * left // 100
 shares[max(had, key=lambda name: int(had[name]))] += left - sum(shares.values())
 print(" ".join("%s=%d" % each for each in [*shares.items(), (new, percent)]))' "$new" "$percent")
+left="The new version passed its check, and may get $percent % of the requests. To see who has them, and to go back:
+  az containerapp ingress traffic show -n $app -g $group
+  az containerapp ingress traffic set -n $app -g $group --revision-weight $new=0 $split"
 # shellcheck disable=SC2086
 set_traffic $shares
-trap - EXIT
 others=$(printf '%s' "$split" | tr ' ' '\n' | sed 's/=.*/=0/' | tr '\n' ' ')
 echo "All:  az containerapp ingress traffic set -n $app -g $group --revision-weight $new=100 $others"
 echo "Back: az containerapp ingress traffic set -n $app -g $group --revision-weight $new=0 $split"

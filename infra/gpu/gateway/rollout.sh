@@ -13,12 +13,15 @@ divide() {
 }
 
 # an earlier candidate may have traffic, which must not meet a version that was not asked
+left="An earlier candidate may have lost its share of the requests. Nothing else was changed. To see the weights:
+  kubectl -n $namespace get httproute model -o yaml"
 divide 0
+left="The new version gets no traffic. To remove it:
+  kubectl -n $namespace scale deployment/model-candidate --replicas 0"
 sed -e "s|image: .*|image: $image|" "$here/candidate.yaml" | kubectl -n "$namespace" apply -f -
-if ! kubectl -n "$namespace" rollout status deployment/model-candidate --timeout 660s ||
-  ! sh "$here/../replay/replay-job.sh" "$artifact" "$image" "http://model-candidate"; then
-  echo "The new version gets no traffic. To remove it:" >&2
-  echo "  kubectl -n $namespace scale deployment/model-candidate --replicas 0" >&2
-  exit 1
-fi
+kubectl -n "$namespace" rollout status deployment/model-candidate --timeout 660s
+sh "$here/../replay/replay-job.sh" "$artifact" "$image" "http://model-candidate"
+left="The new version passed its check, and may get $percent % of the requests. To see the weights, and to take its share away:
+  kubectl -n $namespace get httproute model -o yaml
+  kubectl -n $namespace patch httproute model --type json -p '[{\"op\":\"replace\",\"path\":\"/spec/rules/0/backendRefs/0/weight\",\"value\":100},{\"op\":\"replace\",\"path\":\"/spec/rules/0/backendRefs/1/weight\",\"value\":0}]'"
 divide "$percent"

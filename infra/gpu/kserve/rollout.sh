@@ -26,14 +26,16 @@ is_ready() {
   [ -n "$created" ] && [ "$created" != "$before" ] && [ "$ready" = "$created" ]
 }
 
+take_away="kubectl -n $namespace patch inferenceservice $service --type json -p '[{\"op\":\"add\",\"path\":\"$share_path\",\"value\":0}]'"
 present=$(read_field '.spec.predictor.containers[0].image')
 if [ "$present" = "$image" ]; then
   before=
-  result="Nothing was changed: the version keeps the share that it has. To take that away:
-  kubectl -n $namespace patch inferenceservice $service --type json -p '[{\"op\":\"add\",\"path\":\"$share_path\",\"value\":0}]'"
+  left="Nothing was changed: the version keeps the share that it has. To take that away:
+  $take_away"
 else
-  result="The new version gets no traffic."
   before=$(read_revision latestCreatedRevision)
+  left="The new version gets no traffic. To go back, set the image of the revision that serves, which this names:
+  kubectl -n $namespace get inferenceservice $service -o 'jsonpath={.status.components.predictor.latestRolledoutRevision}'"
   patch "[{\"op\":\"add\",\"path\":\"$share_path\",\"value\":0},
     {\"op\":\"replace\",\"path\":\"$image_path\",\"value\":\"$image\"}]"
 fi
@@ -43,21 +45,18 @@ until is_ready; do
   if [ "$waited" -ge "${WAIT_SECONDS:-660}" ]; then
     echo "The revision of this image did not become ready: it does not start, or the cluster did not say so." >&2
     echo "  kubectl -n $namespace get revisions -l serving.kserve.io/inferenceservice=$service" >&2
-    echo "$result" >&2
     exit 1
   fi
   sleep "${POLL_SECONDS:-3}"
   waited=$((waited + ${POLL_SECONDS:-3}))
 done
 
-if ! SERVICE="$service" sh "$(dirname "$0")/../replay/replay-job.sh" "$artifact" "$image" \
-  "http://latest-$service-predictor.$namespace.svc.cluster.local"; then
-  echo "$result" >&2
-  echo "To go back, set the image that served before. Its revision is:" >&2
-  echo "  $(read_revision latestRolledoutRevision)" >&2
-  exit 1
-fi
+SERVICE="$service" sh "$(dirname "$0")/../replay/replay-job.sh" "$artifact" "$image" \
+  "http://latest-$service-predictor.$namespace.svc.cluster.local"
 
+left="The version passed its check, and may get $percent % of the requests. To see its share, and to take it away:
+  kubectl -n $namespace get inferenceservice $service -o yaml
+  $take_away"
 # the image is tested in the same patch: nobody's other version gets this share
 same="{\"op\":\"test\",\"path\":\"$image_path\",\"value\":\"$image\"}"
 if [ "$percent" = 100 ]; then

@@ -18,3 +18,17 @@ case "$percent" in
   [0-9] | [1-9][0-9] | 100) ;;
   *) refuse "$percent is no percentage: give a whole number from 0 to 100." ;;
 esac
+
+# What is said if a rollout does not come to its end; each step changes it before it begins.
+# shellcheck disable=SC2034 # the scripts that read this file change it
+left="Nothing was changed."
+tidy() { :; }
+say_what_stays() {
+  ended=$?
+  [ "$ended" -ne 0 ] || return 0
+  trap '' HUP INT TERM
+  tidy
+  printf '%s\n' "$left" >&2
+}
+trap say_what_stays EXIT
+trap 'exit 1' HUP INT TERM

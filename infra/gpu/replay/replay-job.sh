@@ -15,7 +15,15 @@ remove_inputs() {
   kubectl -n "$namespace" delete configmap,secret "$name" --ignore-not-found --wait=false >/dev/null ||
     echo "Remove what is left: kubectl -n $namespace delete configmap,secret $name" >&2
 }
-trap remove_inputs EXIT
+begun=
+tidy() {
+  ended=$?
+  trap '' HUP INT TERM
+  remove_inputs
+  [ "$ended" -eq 0 ] || [ -z "$begun" ] ||
+    echo "The Job $name stays, and ends by itself. To remove it: kubectl -n $namespace delete job $name" >&2
+}
+trap tidy EXIT
 trap 'exit 1' HUP INT TERM
 
 kubectl -n "$namespace" create configmap "$name" --from-file="$artifact/replay" --dry-run=client -o yaml | apply
@@ -27,6 +35,7 @@ if [ -n "${REPLAY_TOKEN:-}" ]; then
   header=" --header, authorization=REPLAY_TOKEN,"
 fi
 kubectl -n "$namespace" delete job "$name" --ignore-not-found --wait
+begun=yes
 sed -e "s|image: .*|image: $image|" -e "s|name: model-replay\$|name: $name|" -e "s|name: model-replay\([,}]\)|name: $name\1|" \
   -e "s|\"http://model-candidate\",|\"$address\",$header|" "$here/replay-job.yaml" |
   kubectl -n "$namespace" apply -f -

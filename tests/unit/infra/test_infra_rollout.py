@@ -29,7 +29,7 @@ START = """#!/bin/sh
 exec {python} -IS {program} "$0" "$@"
 """
 """A path with a space in it cannot stand after `#!`."""
-STAND_IN = """import json, os, sys
+STAND_IN = """import json, os, signal, sys
 home = os.environ["HOME_OF_TEST"]
 name, arguments = os.path.basename(sys.argv[1]), sys.argv[2:]
 text = sys.stdin.read() if arguments[-2:] == ["-f", "-"] else ""
@@ -42,6 +42,10 @@ fails = first <= number <= last or (arguments[-2:] == ["-f", "-"] and not text)
 with open(path, "a") as file:
     asked = {"name": name, "arguments": arguments, "text": text, "fails": fails}
     file.write(json.dumps(asked) + "\\n")
+if fails and os.environ.get("INTERRUPTS"):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.killpg(0, signal.SIGINT)
+    sys.exit(130)
 if fails:
     sys.exit(f"{name}: the connection was lost")
 answers = json.load(open(f"{home}/answers.json"))
@@ -109,6 +113,7 @@ class _Shell:
             text=True,
             check=False,
             timeout=60,
+            start_new_session=True,
         )
 
     @property
@@ -281,10 +286,36 @@ def test_kserve_without_a_new_revision_asks_nothing(shell: _Shell) -> None:
     assert shell.list_lines(MOVES["kserve"]) == []
 
 
+STAYS = {
+    "container-apps": (
+        "The app may hold several revisions now", "revision deactivate",
+        "ingress traffic set -n model -g g --revision-weight model--2=0 model--1=100",
+    ),
+    "cloud-run": ("Nothing was changed.", "--remove-tags candidate", "--to-revisions model-1=100"),
+    "kserve": (
+        "Nothing was changed", "latestRolledoutRevision", '"path":"/spec/predictor/canary',
+    ),
+    "gateway": ("An earlier candidate may have", "--replicas 0", "backendRefs/1/weight"),
+}  # fmt: skip
+"""What each script says of what stays: before the new version, with it, and while traffic moves."""
+
+
+def _check_what_stays(name: str, said: str, *, first: bool, last: bool) -> None:
+    """Hold a message to what the script says by itself, with a command to run."""
+    before, new, moving = STAYS[name]
+    own = [text for text in ("Nothing was changed", before, new, moving) if text in said]
+    assert own, said
+    if first:
+        assert before in said or "Nothing was changed" in said, said
+    if last:
+        assert "passed its check, and may get 10 %" in said, said
+        assert moving in said, said
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ROLLOUTS)
-@pytest.mark.parametrize("often", ["once", "from then on"])
-def test_a_call_that_fails_moves_no_traffic_to_what_was_not_asked(
+@pytest.mark.parametrize("often", ["once", "from then on", "interrupted"])
+def test_a_call_that_fails_moves_no_traffic_to_what_was_not_asked_and_says_what_stays(
     name: str, often: str, tmp_path: Path
 ) -> None:
     def roll_out(home: Path, fails: str) -> tuple[_Shell, subprocess.CompletedProcess[str]]:
@@ -308,13 +339,14 @@ def test_a_call_that_fails_moves_no_traffic_to_what_was_not_asked(
             WAIT_SECONDS="3",
             JOB_SECONDS="3",
             POLL_SECONDS="1",
+            INTERRUPTS="yes" if often == "interrupted" else "",
         )
 
     whole, done = roll_out(tmp_path / "whole", "0-0")
     assert done.returncode == 0, done.stderr
     # by the calls' own numbers: each may be the one that fails
     for number in range(1, len(whole.asked) + 1):
-        last = number if often == "once" else 1000
+        last = 1000 if often == "from then on" else number
         shell, done = roll_out(tmp_path / str(number), f"{number}-{last}")
 
         moved = [
@@ -327,7 +359,8 @@ def test_a_call_that_fails_moves_no_traffic_to_what_was_not_asked(
             assert moved == shell.asked[-1:]
             assert done.stdout.count('"argv"') + len(shell.list_lines("logs job/")) == 1
         else:
-            assert done.stderr
+            is_last = number == len(whole.asked)
+            _check_what_stays(name, done.stderr, first=number == 1, last=is_last)
 
 
 @pytest.mark.few(2)
@@ -798,6 +831,40 @@ def test_an_app_that_answers_otherwise_fails_the_deployment_and_the_way_back_is_
     assert done.returncode == 1
     assert "was not shown to answer as the registered model does" in done.stderr
     assert "azd deploy" in done.stderr
+    assert "Event Grid" not in done.stderr
+
+
+@pytest.mark.parametrize("interrupts", ["", "yes"])
+@pytest.mark.parametrize("auth", ["key", "entra"])
+def test_an_app_that_could_not_be_asked_is_deployed_and_that_is_said(
+    auth: str, interrupts: str, shell: _Shell
+) -> None:
+    (shell.artifact / "azure.yaml").write_text("run: sh infra/replay.sh && sh infra/subscribe.sh")
+
+    done = _deploy_azure(shell, HTTP_AUTH=auth, FAILS="1-1", INTERRUPTS=interrupts)
+
+    assert done.returncode != 0
+    assert "func-churn is deployed and answers callers" in done.stderr
+    for words in ("'azd deploy'", "'azd down'", "azd env set REPLAY off", "Event Grid was not"):
+        assert words in done.stderr
+
+
+@pytest.mark.parametrize("interrupts", ["", "yes"])
+@pytest.mark.parametrize("number", range(1, 6))
+def test_a_subscription_that_was_not_made_is_said(
+    number: int, interrupts: str, shell: _Shell
+) -> None:
+    given: dict[str, Any] = {
+        "RESOURCE_GROUP": "rg", "FUNCTION_APP_NAME": "func-churn", "BLOB_TOPIC_NAME": "blobs",
+        "GRID_TOPIC_NAME": "grid", "FUNCTION_APP_URL": "https://func-churn.azurewebsites.net",
+    }  # fmt: skip
+    script = resources.INFRA / "azure" / "subscribe.sh"
+
+    done = shell.run(script, FAILS=f"{number}-{number}", INTERRUPTS=interrupts, **given)
+
+    assert done.returncode != 0
+    assert "func-churn is deployed, and Event Grid may not send it" in done.stderr
+    assert "azd hooks run postdeploy" in done.stderr
 
 
 def test_an_app_that_asks_for_tokens_names_the_client_that_it_has_to_allow(shell: _Shell) -> None:
