@@ -25,6 +25,9 @@ from packager.types import FunctionVersions, HostKind, VersionRow
 _WHOLE: Final = 100
 _CHANGED: Final = "PreconditionFailedException"
 _MISSING: Final = "ResourceNotFoundException"
+_PROVISIONED: Final = "provisioned concurrency"
+"""In the message by which Lambda refuses weights for an alias that has it."""
+_ALIKE: Final = {"Role": "execution role", "DeadLetterConfig": "dead-letter configuration"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +100,9 @@ def shift_alias(
 ) -> FunctionVersions:
     """Divide the requests as `shift_traffic` does. Raises as it, and what the SDK raises."""
     alias, functions = _read_alias(deployed, make), make("lambda")
-    published = {str(each["Version"]) for each in _read_published(functions, alias.function)}
-    main, others = _divide_traffic(alias, shares, published)
+    published = {str(each["Version"]): each for each in _read_published(functions, alias.function)}
+    main, others = _divide_traffic(alias, shares, {*published})
+    _refuse_unlike_versions([published[each] for each in (main, *others)])
     _refuse_while_deploying(alias.stack, make)
     changed = _update_alias(functions, alias, main, others)
     return _describe_versions(deployed, changed, functions)
@@ -185,6 +189,23 @@ def _divide_traffic(
     # the alias's own version stays where it can: it is the one that gets the rest
     main = alias.main if alias.main in wanted else max(wanted, key=lambda each: wanted[each])
     return main, {each: share / _WHOLE for each, share in wanted.items() if each != main}
+
+
+def _refuse_unlike_versions(versions: Sequence[Mapping[str, object]]) -> None:
+    """Raise ConfigurationError for versions that Lambda lets no alias divide its requests between.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
+    """
+    for field, words in _ALIKE.items():
+        if len({str(each.get(field) or "none") for each in versions}) > 1:
+            named = " and ".join(
+                f"version {each['Version']} has {each.get(field) or 'none'}" for each in versions
+            )
+            raise ConfigurationError(
+                f"The two versions do not have the same {words}: {named}. Lambda divides the "
+                "requests of an alias only between versions that do. Nothing was changed: send one "
+                "of them all requests (VERSION=100), or deploy the other one again."
+            )
 
 
 def _find_earlier(alias: _Alias, published: Sequence[str]) -> str:
@@ -279,6 +300,12 @@ def _update_alias(
             **({"RevisionId": alias.revision} if alias.revision else {}),
         )
     except Exception as error:
+        if others and _PROVISIONED in str(error).lower():
+            raise ConfigurationError(
+                f"The alias {alias.name} has provisioned concurrency, and Lambda divides no "
+                "requests of such an alias. Nothing was changed: send one version all requests "
+                "(VERSION=100), or deploy with ProvisionedConcurrency=0 first."
+            ) from error
         if read_code(error) != _CHANGED:
             raise
         raise CloudError(

@@ -183,6 +183,51 @@ def test_a_rollback_after_shares_by_hand_keeps_the_version_that_was_published_fi
     assert _shares(artifact) == {"1": 0, "2": 0, "3": 0, kept: 100}
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("Role", "arn:aws:iam::123456789012:role/other", "execution role"),
+        ("DeadLetterConfig", {"TargetArn": "arn:aws:sqs:x"}, "dead-letter configuration"),
+    ],
+)
+def test_versions_that_lambda_lets_share_nothing_are_refused_before_anything_moves(
+    artifact: Path,
+    deployed: _Weights,
+    monkeypatch: pytest.MonkeyPatch,
+    field: str,
+    value: object,
+    words: str,
+) -> None:
+    found = traffic._read_published(deployed, "churn")
+    unlike = [{**each, field: value} if each["Version"] == "2" else each for each in found]
+    monkeypatch.setattr(traffic, "_read_published", lambda *_: unlike)
+
+    with pytest.raises(ConfigurationError, match=f"not have the same {words}: version 3 has"):
+        traffic.shift_traffic(artifact, {"2": 10}, stack=_STACK)
+
+    assert deployed.revision == "1"
+    # one alone may be another's
+    traffic.shift_traffic(artifact, {"2": 100}, stack=_STACK)
+    assert _shares(artifact)["2"] == 100
+
+
+def test_an_alias_with_provisioned_concurrency_is_told_so(
+    artifact: Path, deployed: _Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = "Alias with weights can not be used with Provisioned Concurrency"
+    told: Any = {"Error": {"Code": "InvalidParameterValueException", "Message": message}}
+
+    def refuse(**_: object) -> None:
+        raise ClientError(told, "UpdateAlias")
+
+    monkeypatch.setattr(deployed, "update_alias", refuse, raising=False)
+
+    with pytest.raises(ConfigurationError, match="has provisioned concurrency") as refused:
+        traffic.shift_traffic(artifact, {"2": 10}, stack=_STACK)
+
+    assert "ProvisionedConcurrency=0" in str(refused.value)
+
+
 def test_versions_are_told_apart_by_number_and_not_by_letter(
     artifact: Path, deployed: _Weights
 ) -> None:
