@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from packaging.utils import canonicalize_name
 
+from packager.environments.python_parser import lock_parser
 from packager.errors import PlanError, UnresolvableError
 from packager.facts import devices
 from packager.facts.modules import module_names
@@ -258,6 +259,7 @@ def _lock_all(setting: Setting, question: Question) -> list[_Locking]:
     light = setting
     if question.text.imports is not None:
         light = replace(setting, named=_name(setting, question, question.text.imports))
+    lock_parser()  # each thread reads requirements
     with ThreadPoolExecutor(len(every)) as pool:  # the resolver waits for indexes
         return [
             (
