@@ -1,8 +1,8 @@
-"""Python's own parser, of which some releases keep the depth of a tree for all threads at once.
+"""Python's own parser, which before 3.11.8 keeps the depth of a tree for all threads at once.
 
 There `ast.parse` and `ast.literal_eval` raise SystemError, "AST constructor recursion depth
-mismatch", where the garbage collector lets another thread parse in the middle of a tree. Source:
-https://github.com/python/cpython/pull/113035, in 3.13.0, 3.12.2 and 3.11.8.
+mismatch", where the garbage collector lets another thread parse in the middle of a tree. In 3.12
+it collects nothing there. Source: https://github.com/python/cpython/pull/113035, in 3.11.8.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import threading
 from typing import Final
 
 _LOCK: Final = threading.RLock()
-_MENDED: Final = {11: (3, 11, 8), 12: (3, 12, 2)}
+_MENDED: Final = 3, 11, 8
 
 
 def is_shared_by_threads(version: tuple[int, int, int]) -> bool:
     """Say if that release's parser keeps one depth for every thread."""
-    return version < _MENDED.get(version[1], (3, 11, 0))
+    return version < _MENDED
 
 
 def lock_parser() -> None:

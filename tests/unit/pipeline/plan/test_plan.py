@@ -4,6 +4,7 @@ import json
 import pickle
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
@@ -26,7 +27,7 @@ from packager.errors import (
 )
 from packager.facts import devices
 from packager.pipeline import slim
-from packager.pipeline.plan import PASSES, check, plan
+from packager.pipeline.plan import PASSES, _locked_plans, check, plan
 from packager.pipeline.plan._locked_plans import extend_target
 from packager.system.resources import FACTS
 from packager.types import (
@@ -215,6 +216,22 @@ def test_the_attempts_come_the_slimmest_first(index: Index, tmp_path: Path) -> N
         (Tier.NATIVE, Frame.PANDAS),
         (Tier.SKINNY, Frame.PANDAS),
     ]
+
+
+def test_the_parser_is_locked_before_threads_read_requirements(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    start = _locked_plans.ThreadPoolExecutor
+
+    def start_pool(count: int) -> ThreadPoolExecutor:
+        steps.append("start")
+        return start(count)
+
+    monkeypatch.setattr(_locked_plans, "lock_parser", lambda: steps.append("lock"))
+    monkeypatch.setattr(_locked_plans, "ThreadPoolExecutor", start_pool)
+    _plan(_model(tmp_path / "m"))
+    assert steps[:2] == ["lock", "start"]
 
 
 def test_one_tier_can_be_asked_for(index: Index, tmp_path: Path) -> None:
