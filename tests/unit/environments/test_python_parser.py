@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ def unlocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Start from the parser as this Python has it, and leave what was there."""
     parse = getattr(ast.parse, "__wrapped__", ast.parse)
     monkeypatch.setattr(ast, "parse", parse)
-    monkeypatch.setattr(python_parser.os, "register_at_fork", lambda **_: None)
+    monkeypatch.setattr(os, "register_at_fork", lambda **_: None)
     python_parser._hold_apart.cache_clear()
     yield
     python_parser._hold_apart.cache_clear()
