@@ -222,7 +222,7 @@ def test_the_parser_is_locked_before_threads_read_requirements(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
-    start = _locked_plans.ThreadPoolExecutor
+    start = ThreadPoolExecutor
 
     def start_pool(count: int) -> ThreadPoolExecutor:
         steps.append("start")
