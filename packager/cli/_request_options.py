@@ -74,6 +74,24 @@ Stack: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Function: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<name>",
+        rich_help_panel=Panel.TARGET,
+        help="Name of the function, where no stack made it, as under Terraform.",
+        show_default=False,
+    ),
+]
+AliasName: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--alias",
+        metavar="<name>",
+        rich_help_panel=Panel.TARGET,
+        help="Alias of --function that its callers use.",
+    ),
+]
 HeaderFrom: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,10 @@ from packager.cli import _request_options as ask
 from packager.cli._common import show
 from packager.cli._panels import Panel
 from packager.commands import console
-from packager.errors import CloudError, ReplayDiffersError
+from packager.errors import CloudError, ConfigurationError, ReplayDiffersError
+
+if TYPE_CHECKING:
+    from packager.commands.cloud.traffic import FunctionAlias
 
 
 def replay(
@@ -89,6 +92,8 @@ def versions(
     artifact: opt.Artifact,
     *,
     stack: ask.Stack = None,
+    function: ask.Function = None,
+    alias: ask.AliasName = "live",
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
     quiet: opt.Quiet = False,
@@ -100,7 +105,7 @@ def versions(
     from packager.commands.cloud.traffic import list_versions
 
     with console.progress(verbose=verbose, quiet=quiet):
-        found = list_versions(artifact, stack=stack)
+        found = list_versions(artifact, stack=stack, function=_name_alias(function, alias, stack))
     show(found, as_json=as_json, human=console.show_versions)
 
 
@@ -117,6 +122,8 @@ def traffic(
     ],
     *,
     stack: ask.Stack = None,
+    function: ask.Function = None,
+    alias: ask.AliasName = "live",
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
     quiet: opt.Quiet = False,
@@ -129,7 +136,12 @@ def traffic(
     from packager.commands.cloud.traffic import parse_shares, shift_traffic
 
     with console.progress(verbose=verbose, quiet=quiet), _moving_traffic():
-        found = shift_traffic(artifact, parse_shares(shares), stack=stack)
+        found = shift_traffic(
+            artifact,
+            parse_shares(shares),
+            stack=stack,
+            function=_name_alias(function, alias, stack),
+        )
     show(found, as_json=as_json, human=console.show_versions)
 
 
@@ -147,6 +159,8 @@ def rollback(
         ),
     ] = None,
     stack: ask.Stack = None,
+    function: ask.Function = None,
+    alias: ask.AliasName = "live",
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
     quiet: opt.Quiet = False,
@@ -161,8 +175,21 @@ def rollback(
     from packager.commands.cloud.traffic import roll_back
 
     with console.progress(verbose=verbose, quiet=quiet), _moving_traffic():
-        found = roll_back(artifact, to=to, stack=stack)
+        found = roll_back(
+            artifact, to=to, stack=stack, function=_name_alias(function, alias, stack)
+        )
     show(found, as_json=as_json, human=console.show_versions)
+
+
+def _name_alias(function: str | None, alias: str, stack: str | None) -> FunctionAlias | None:
+    """Raises ConfigurationError for a function and a stack."""
+    from packager.commands.cloud.traffic import FunctionAlias
+
+    if function is None:
+        return None
+    if stack is not None:
+        raise ConfigurationError("--function and --stack both name what is deployed. Give one.")
+    return FunctionAlias(function=function, alias=alias)
 
 
 def _moving_traffic() -> AbstractContextManager[None]:

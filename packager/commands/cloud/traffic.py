@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,17 +51,30 @@ class _Alias:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionAlias:
+    """An alias that is named by itself: no CloudFormation stack made it, as under Terraform."""
+
+    function: str
+    alias: str = "live"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedAlias:
     """The alias that a stack's callers use."""
 
     stack: str
+    """Empty where no stack made it."""
     arn: str
     code_sha256: str | None = None
     """Digest of an artifact's code, as Lambda tells it, to know its versions by."""
 
 
 def list_versions(
-    folder: Path, *, stack: str | None = None, clients: MakeClient | None = None
+    folder: Path,
+    *,
+    stack: str | None = None,
+    function: FunctionAlias | None = None,
+    clients: MakeClient | None = None,
 ) -> FunctionVersions:
     """List the published versions of the function that the artifact's stack runs, newest first.
 
@@ -70,7 +84,7 @@ def list_versions(
     """
     make = clients or make_client
     with explain_sdk_errors():
-        return list_alias_versions(_find_alias(folder, stack, make), make)
+        return list_alias_versions(_find_alias(folder, function or stack, make), make)
 
 
 def list_alias_versions(deployed: DeployedAlias, make: MakeClient) -> FunctionVersions:
@@ -83,6 +97,7 @@ def shift_traffic(
     shares: Mapping[str, float],
     *,
     stack: str | None = None,
+    function: FunctionAlias | None = None,
     clients: MakeClient | None = None,
 ) -> FunctionVersions:
     """Send each version its percentage of the requests; the alias's version gets the rest.
@@ -92,7 +107,7 @@ def shift_traffic(
     """
     make = clients or make_client
     with explain_sdk_errors():
-        return shift_alias(_find_alias(folder, stack, make), shares, make)
+        return shift_alias(_find_alias(folder, function or stack, make), shares, make)
 
 
 def shift_alias(
@@ -103,7 +118,7 @@ def shift_alias(
     published = {str(each["Version"]): each for each in _read_published(functions, alias.function)}
     main, others = _divide_traffic(alias, shares, {*published})
     _refuse_unlike_versions([published[each] for each in (main, *others)])
-    _refuse_while_deploying(alias.stack, make)
+    _refuse_while_deploying(alias, make)
     changed = _update_alias(functions, alias, main, others)
     return _describe_versions(deployed, changed, functions)
 
@@ -113,6 +128,7 @@ def roll_back(
     *,
     to: str | None = None,
     stack: str | None = None,
+    function: FunctionAlias | None = None,
     clients: MakeClient | None = None,
 ) -> FunctionVersions:
     """Send every request to one version: `to`, or the one before.
@@ -122,7 +138,7 @@ def roll_back(
     """
     make = clients or make_client
     with explain_sdk_errors():
-        return roll_back_alias(_find_alias(folder, stack, make), to, make)
+        return roll_back_alias(_find_alias(folder, function or stack, make), to, make)
 
 
 def roll_back_alias(deployed: DeployedAlias, to: str | None, make: MakeClient) -> FunctionVersions:
@@ -133,7 +149,7 @@ def roll_back_alias(deployed: DeployedAlias, to: str | None, make: MakeClient) -
     )
     version = to or _find_earlier(alias, published)
     main, others = _divide_traffic(alias, {version: _WHOLE}, set(published))
-    _refuse_while_deploying(alias.stack, make)
+    _refuse_while_deploying(alias, make)
     changed = _update_alias(functions, alias, main, others)
     return _describe_versions(deployed, changed, functions)
 
@@ -227,25 +243,33 @@ def _find_earlier(alias: _Alias, published: Sequence[str]) -> str:
     return earlier[-1]
 
 
-def _find_alias(folder: Path, stack: str | None, make: MakeClient) -> DeployedAlias:
+def _find_alias(folder: Path, named: FunctionAlias | str | None, make: MakeClient) -> DeployedAlias:
     target = targets.load(artifact.read(folder).target)
     if target.program.host is not HostKind.LAMBDA:
         raise ConfigurationError(
             f"{folder} was built for {target.name}, and the traffic of a Lambda function alone can "
             f"be read and moved here. {folder / 'README.md'} says how this one is deployed."
         )
-    name, arn = find_alias(folder, stack, make)
+    if isinstance(named, FunctionAlias):
+        arn = f"{named.function}:{named.alias}"
+        return DeployedAlias(stack="", arn=arn, code_sha256=_read_code_digest(folder))
+    name, arn = find_alias(folder, named, make)
     return DeployedAlias(stack=name, arn=arn, code_sha256=_read_code_digest(folder))
 
 
 def _read_alias(deployed: DeployedAlias, make: MakeClient) -> _Alias:
     name = deployed.stack
-    *_, function, alias = deployed.arn.split(":")
+    function, alias = deployed.arn.split(":")[-2:]
     try:
         told = make("lambda").get_alias(FunctionName=function, Name=alias)
     except Exception as error:
         if read_code(error) != _MISSING:
             raise
+        if not name:
+            raise CloudError(
+                f"There is no alias {alias} of a function {function}: {error}. Nothing was "
+                "changed: name them with --function and --alias, and the region with AWS_REGION."
+            ) from error
         raise CloudError(
             f"The stack {name} says that its callers use the alias {alias} of {function}, and "
             f"Lambda has none: {error}. Somebody deleted it outside of the stack. Nothing was "
@@ -272,8 +296,12 @@ def _read_published(functions: Client, function: str) -> list[Mapping[str, objec
     return [each for page in pages for each in page["Versions"] if each["Version"] != "$LATEST"]
 
 
-def _refuse_while_deploying(stack: str, make: MakeClient) -> None:
-    """Raise ConfigurationError while CloudFormation moves the alias itself."""
+def _refuse_while_deploying(alias: _Alias, make: MakeClient) -> None:
+    """Raise ConfigurationError while CloudFormation or CodeDeploy moves the alias itself."""
+    stack = alias.stack
+    if not stack:
+        _refuse_while_shifting(alias, make("codedeploy"))
+        return
     (found,) = make("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     status = str(found["StackStatus"])
     if status.endswith("_IN_PROGRESS"):
@@ -286,6 +314,24 @@ def _refuse_while_deploying(stack: str, make: MakeClient) -> None:
         raise ConfigurationError(
             f"The stack {stack} is being deployed ({status}), which moves the traffic itself. {way}"
         )
+
+
+def _refuse_while_shifting(alias: _Alias, deployments: Client) -> None:
+    """Raise ConfigurationError while a deployment of CodeDeploy names the function."""
+    pages = deployments.get_paginator("list_deployments").paginate(
+        includeOnlyStatuses=["Created", "Queued", "InProgress", "Baking", "Ready"]
+    )
+    name = re.compile(rf"(?<![\w-]){re.escape(alias.function)}(?![\w-])")
+    for each in (each for page in pages for each in page["deployments"]):
+        told = deployments.get_deployment(deploymentId=each)["deploymentInfo"]
+        revision = told.get("revision") or {}
+        texts = [revision.get(kind) or {} for kind in ("string", "appSpecContent")]
+        if any(name.search(str(text.get("content"))) for text in texts):
+            raise ConfigurationError(
+                f"CodeDeploy moves the traffic of {alias.function} itself ({each}). Wait until it "
+                "ends, or take the deployment back: aws deploy stop-deployment --deployment-id "
+                f"{each} --auto-rollback-enabled"
+            )
 
 
 def _update_alias(

@@ -362,6 +362,58 @@ def test_whatever_is_typed_is_shares_or_a_sentence(word: str) -> None:
     assert all(0 <= share <= 100 for share in shares.values())
 
 
+_CHURN = traffic.FunctionAlias(function="churn")
+
+
+class _Deployments:
+    """CodeDeploy, in which deployments of these functions go on."""
+
+    def __init__(self, *functions: str) -> None:
+        self._functions = functions
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        return [{"deployments": [f"d-{each}" for each in self._functions]}]
+
+    def get_deployment(self, deploymentId: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        content = json.dumps({"Properties": {"Name": deploymentId.removeprefix("d-")}})
+        return {"deploymentInfo": {"revision": {"string": {"content": content}}}}
+
+
+def test_a_function_that_no_stack_made_is_moved_by_its_name(
+    artifact: Path, deployed: _Weights
+) -> None:
+    def make(service: str) -> Any:
+        assert service != "cloudformation"
+        return deployed if service == "lambda" else _Deployments("other")
+
+    traffic.shift_traffic(artifact, {"2": 10}, function=_CHURN, clients=make)
+    assert deployed.weights == {"2": 0.1}
+    found = traffic.roll_back(artifact, function=_CHURN, clients=make)
+    assert [row["percent"] for row in found["versions"]] == [0, 100, 0]
+
+
+def test_a_function_that_codedeploy_moves_is_left_alone(artifact: Path, deployed: _Weights) -> None:
+    def make(service: str) -> Any:
+        return deployed if service == "lambda" else _Deployments("other", "churn")
+
+    with pytest.raises(ConfigurationError, match="stop-deployment --deployment-id d-churn"):
+        traffic.roll_back(artifact, to="1", function=_CHURN, clients=make)
+
+    assert deployed.revision == "1"
+
+
+def test_a_function_that_is_not_there_is_told(artifact: Path, deployed: _Weights) -> None:
+    with pytest.raises(CloudError, match="no alias live of a function wine"):
+        traffic.list_versions(artifact, function=traffic.FunctionAlias(function="wine"))
+    both = ["versions", str(artifact), "--function", "churn", "--stack", _STACK]
+    assert isinstance(CliRunner().invoke(app, both).exception, ConfigurationError)
+    done = CliRunner().invoke(app, ["versions", str(artifact), "--function", "churn"])
+    assert "100 %" in done.stdout
+
+
 def test_a_target_without_an_alias_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="built for azure-functions"):
         traffic.list_versions(_build(tmp_path, "azure-functions"))
