@@ -71,6 +71,18 @@ class Snapshot(Sourced):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scratch(Sourced):
+    """Size of /tmp beyond what is free, for the time that a function is billed."""
+
+    gb_second: float
+    free_mb: int
+
+    def price_second(self, tmp_mb: int) -> float:
+        """Return the dollars of a second of an instance whose /tmp has this size."""
+        return max(0, tmp_mb - self.free_mb) / 1024 * self.gb_second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpFront(Sourced):
     """HTTP endpoint that stands before a function."""
 
@@ -118,6 +130,7 @@ class Prices:
     standby: tuple[Standby, ...] = ()
     managed: tuple[Managed, ...] = ()
     snapshot: Snapshot | None = None
+    scratch: Scratch | None = None
     idle: Idle | None = None
     machine: Machine | None = None
 
@@ -134,12 +147,14 @@ def read_prices(target: str, folder: Path | None = None) -> Prices:
     managed = _read_all(root, "managed", target, _read_managed)
     snapshots = _read_all(root, "snapshots", target, _read_snapshot)
     idle = _read_all(root, "idle", target, _read_idle)
+    scratch = _read_all(root, "scratch", target, _read_scratch)
     root.done()
     return Prices(
         functions=tuple(found for name, found in functions if name == target),
         standby=standby,
         managed=managed,
         snapshot=next(iter(snapshots), None),
+        scratch=next(iter(scratch), None),
         idle=next(iter(idle), None),
         machine=next((found for name, found in machines if name == target), None),
     )
@@ -218,6 +233,16 @@ def _read_snapshot(table: Table) -> Snapshot:
         name=table.text("name"),
         cache_gb_second=table.number("cache_gb_second"),
         restore_gb=table.number("restore_gb"),
+        source=table.source(),
+        unchecked=table.text("unchecked", optional=True),
+        as_of=table.day("as_of"),
+    )
+
+
+def _read_scratch(table: Table) -> Scratch:
+    return Scratch(
+        gb_second=table.number("gb_second"),
+        free_mb=table.whole("free_mb"),
         source=table.source(),
         unchecked=table.text("unchecked", optional=True),
         as_of=table.day("as_of"),

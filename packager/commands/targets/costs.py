@@ -110,6 +110,8 @@ class _Load:
     idle: Idle | None
     front: HttpFront | None
     http: float
+    tmp_second: float
+    """Dollars of a second of what its /tmp has beyond the size that is free."""
 
     @property
     def memory_gb(self) -> float:
@@ -119,6 +121,10 @@ class _Load:
     def busy(self) -> float:
         """Instances that are at work on average."""
         return self.rate * self.seconds
+
+    def price_second(self, gb_second: float) -> float:
+        """Return the dollars of a second that is billed, /tmp in it."""
+        return self.memory_gb * gb_second + self.tmp_second
 
     def find_cold(self, started: int = 0) -> float:
         if self.idle is None:
@@ -151,6 +157,9 @@ def list_ways(
         idle=known.idle,
         front=front,
         http=_reckon_front(front, measured, workload),
+        tmp_second=known.scratch.price_second(measured.choose_tmp_mb(target))
+        if known.scratch
+        else 0.0,
     )
     runtimes = measured.list_runtimes(target)
     snapshots = measured.can_snapshot(target)
@@ -196,7 +205,8 @@ def _list_function_ways(
     cold = load.find_cold()
     work = _reckon_work(load, function, load.rate, function.gb_second, function.million_requests)
     start = _reckon_start(load, function)
-    fixed = tuple(each for each in (function, load.front) if each is not None)
+    scratch = known.scratch if load.tmp_second else None
+    fixed = tuple(each for each in (function, load.front, scratch) if each is not None)
     yield _make_way(
         load, function, _ON_DEMAND, cold,
         compute=work, starts=load.rate * cold * start, standby=0.0, paid=fixed,
@@ -329,7 +339,7 @@ def _reckon_work(
 ) -> float:
     """Dollars of a second for answering `rate` requests a second."""
     seconds = _count_billed_seconds(load, function, rate, instances)
-    return rate / 1e6 * million_requests + seconds * load.memory_gb * gb_second
+    return rate / 1e6 * million_requests + seconds * load.price_second(gb_second)
 
 
 def _count_billed_seconds(
@@ -355,7 +365,7 @@ def _reckon_start(load: _Load, function: Function) -> float:
     """Dollars of a start."""
     if not function.start_is_billed:
         return 0.0
-    return load.init_seconds * load.memory_gb * function.gb_second
+    return load.init_seconds * load.price_second(function.gb_second)
 
 
 def _reckon_machine(whole: float, workload: Workload, target: Target, machine: Machine) -> Way:

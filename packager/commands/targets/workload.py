@@ -74,6 +74,12 @@ class Measured:
             target, outside, mounted=self.mounts_weights
         )
 
+    def choose_tmp_mb(self, target: Target) -> int:
+        """Choose the size of /tmp as its template does: with room for what a start fetches."""
+        fetches = target.weights is not None and target.weights.fetches
+        outside = self.count_outside_bytes() if fetches and not self.mounts_weights else 0
+        return sizes.fit_tmp_mb(target, outside)
+
     def estimate_fetch_seconds(self, target: Target) -> float:
         """Estimate how long a start on the target fetches weights, at the speed of its facts."""
         if self.reading_seconds is not None:

@@ -259,3 +259,31 @@ def test_prices_of_an_earlier_file_are_read_as_they_were(tmp_path: Path) -> None
     assert (way.name, way.cold_share, way.http, way.starts) == ("on demand", 0.0, 0.0, 0.0)
     assert way.compute == pytest.approx(MONTH * (1.75 * 0.1 + 0.1e-6))
     assert list_ways(SMALL, Workload(), targets.load("azure-functions"), tmp_path) == ()
+
+
+def test_tmp_beyond_what_is_free_is_paid_for_while_a_function_is_billed() -> None:
+    """2 GB of fetched weights need 2,560 MB of /tmp or so, of which 512 are free."""
+    large = replace(SMALL, weights_bytes=2_000_000_000, reading_seconds=40.0)
+    plain = replace(SMALL, init_seconds=1.5 + 40.0)
+    tmp_mb = large.choose_tmp_mb(targets.load("aws-lambda"))
+    second = (tmp_mb - 512) / 1024 * 0.0000000309
+    rare = Workload(requests_per_second=1 / 1200)
+
+    way = find_way("aws-lambda", "on demand", rare, large)
+    without = find_way("aws-lambda", "on demand", rare, plain)
+
+    assert tmp_mb > 2000
+    assert not way.is_checked
+    assert way.compute - without.compute == pytest.approx(MONTH / 1200 * 0.1 * second, rel=1e-3)
+    starts = MONTH / 1200 * way.cold_share
+    assert way.starts - without.starts == pytest.approx(starts * 41.5 * second, rel=1e-2)
+
+
+@pytest.mark.parametrize("changes", [{"mounts_weights": True}, {"weights_bytes": 100_000_000}, {}])
+def test_the_tmp_that_is_free_costs_nothing(changes: dict[str, Any]) -> None:
+    measured = replace(SMALL, **{"weights_bytes": 0, **changes})
+    found = prices.read_prices("aws-lambda").scratch
+
+    assert found is not None
+    assert found.price_second(measured.choose_tmp_mb(targets.load("aws-lambda"))) == 0
+    assert found not in find_way("aws-lambda", "on demand", Workload(), measured).prices
