@@ -213,8 +213,8 @@ def test_a_stack_without_a_machine_is_told_so(aws: None, built: Path) -> None:
         run_batch(built, ORDER, clients=clients(States("FAILED")))
 
 
-def test_what_aws_says_is_passed_on(aws: None, built: Path) -> None:
-    with pytest.raises(CloudError, match="does not exist"):
+def test_a_stack_that_is_not_there_is_named(aws: None, built: Path) -> None:
+    with pytest.raises(CloudError, match="There is no stack"):
         run_batch(built, ORDER, clients=clients(States("FAILED")))
 
 

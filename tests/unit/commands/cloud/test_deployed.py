@@ -171,8 +171,8 @@ def test_a_stack_of_something_else_is_told_so(artifact: Path) -> None:
         compare_deployed(artifact, stack="mine")
 
 
-def test_what_aws_says_is_passed_on(artifact: Path) -> None:
-    with pytest.raises(CloudError, match="does not exist"):
+def test_a_stack_that_is_not_there_is_named(artifact: Path) -> None:
+    with pytest.raises(CloudError, match="There is no stack"):
         compare_deployed(artifact, stack="none")
 
 
