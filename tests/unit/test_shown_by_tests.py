@@ -48,3 +48,18 @@ def test_each_guide_of_deploying_and_of_using_is_shown() -> None:
     linked = {Path(page).name for row in ROWS for page in re.findall(r"\(([^)]+[.]md)\)", row[1])}
 
     assert guides - linked == set()
+
+
+def test_each_test_of_deploying_is_named() -> None:
+    folders = (
+        *("integration/aws", "integration/azure", "integration/containers"),
+        *("unit/commands/cloud", "unit/deployments"),
+    )
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for folder in folders
+        for path in (ROOT / "tests" / folder).glob("test_*.py")
+    }
+    named = {name for row in ROWS for name in re.findall(r"`(tests/[^`]+)`", row[2])}
+
+    assert sorted(found - named) == []
