@@ -134,6 +134,10 @@ class Prices:
     idle: Idle | None = None
     machine: Machine | None = None
 
+    def price_tmp(self, tmp_mb: int) -> float:
+        """Return the dollars of a second of an instance whose /tmp has this size."""
+        return 0.0 if self.scratch is None else self.scratch.price_second(tmp_mb)
+
 
 def read_prices(target: str, folder: Path | None = None) -> Prices:
     """Raises FactsError for a file that does not hold together."""

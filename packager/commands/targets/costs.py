@@ -157,9 +157,7 @@ def list_ways(
         idle=known.idle,
         front=front,
         http=_reckon_front(front, measured, workload),
-        tmp_second=known.scratch.price_second(measured.choose_tmp_mb(target))
-        if known.scratch
-        else 0.0,
+        tmp_second=known.price_tmp(measured.choose_tmp_mb(target)),
     )
     runtimes = measured.list_runtimes(target)
     snapshots = measured.can_snapshot(target)
