@@ -147,7 +147,10 @@ def _error(expected: object, actual: object) -> float:
         return 0.0
     if not isinstance(expected, (int, float)) or not isinstance(actual, (int, float)):
         return 0.0
-    error = abs(float(expected) - float(actual))
+    try:
+        error = abs(float(expected) - float(actual))
+    except OverflowError:  # a whole number with hundreds of digits
+        return math.inf
     return error if math.isfinite(error) else math.inf
 
 

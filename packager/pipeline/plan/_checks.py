@@ -62,13 +62,15 @@ _AUTH_OF_FRONT: Final[Mapping[Front, tuple[HttpAuth, ...]]] = {
 
 def settings(request: BuildRequest, target: Target) -> None:
     """Raises ConfigurationError for every setting beyond the target's limits, all together."""
-    limits = target.limits
+    beyond = [
+        *_memory(request.target.memory_mb, target),
+        *_check_timeout(request.target.timeout_seconds, target),
+    ]
     wrong = [
         *_check_bounds(request),
         *_check_python(request, target),
-        *_memory(request.target.memory_mb, target),
+        *beyond,
         *_check_machine(request, target),
-        *_check_timeout(request.target.timeout_seconds, target),
         *_check_compute(request, target),
         *_image(request, target),
         *_rollout(request, target),
@@ -95,8 +97,10 @@ def settings(request: BuildRequest, target: Target) -> None:
         if not _DISTRIBUTION.fullmatch(name)
     )
     wrong.extend(_check_supply_chain(request.supply_chain))
+    if beyond:
+        wrong.append(f"Limits: {target.limits.source}, {target.limits.as_of}.")
     if wrong:
-        raise ConfigurationError("\n".join([*wrong, f"Limits: {limits.source}, {limits.as_of}."]))
+        raise ConfigurationError("\n".join(wrong))
 
 
 def _check_bounds(request: BuildRequest) -> Iterator[str]:

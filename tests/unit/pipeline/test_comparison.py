@@ -52,6 +52,14 @@ def test_the_error_is_absolute_and_only_of_numbers() -> None:
     assert (number.error, word.error) == (0.5, 0.0)
 
 
+@pytest.mark.parametrize("huge", [10**400, -(10**400)])
+def test_a_whole_number_beyond_a_float_is_infinitely_far_from_another(huge: int) -> None:
+    assert list(differences([huge], [huge])) == []
+    (found,) = differences([huge], [huge + 1])
+    assert (found.error, found.same_kind) == (math.inf, True)
+    assert not found.within(1.0, 1e300)
+
+
 @pytest.mark.parametrize(
     ("expected", "actual"),
     [

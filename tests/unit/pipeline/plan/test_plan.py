@@ -659,9 +659,11 @@ def test_what_is_no_wheel_is_refused(line: str, index: Index, tmp_path: Path) ->
 def test_a_setting_beyond_the_limits_is_refused(
     request_: dict[str, Any], said: str, index: Index, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(ConfigurationError, match=said) as refused:
         _plan(_model(tmp_path / "m"), **request_)
     assert index.asked == []
+    is_limit = "takes" in said and "name" not in said
+    assert ("Limits: https://" in str(refused.value)) == is_limit
 
 
 def test_wrong_settings_are_said_all_together(index: Index, tmp_path: Path) -> None:
