@@ -353,6 +353,11 @@ class Fact:
     def is_old(self, today: date) -> bool:
         return self.count_days(today) > OLD_DAYS
 
+    def is_of(self, target: str) -> bool:
+        """Tell whether it is of this target: what names none, as an HTTP API's price, is of all."""
+        named = self.values.get("targets", self.values.get("target"))
+        return named is None or target == named or (isinstance(named, list) and target in named)
+
 
 def list_facts(folder: Path | None = None, files: Sequence[str] | None = None) -> tuple[Fact, ...]:
     """List every dated table of every file, or of the named ones, a folder's own in its place.
@@ -372,16 +377,16 @@ def list_facts(folder: Path | None = None, files: Sequence[str] | None = None) -
 def list_old(
     target: str, device: Device, today: date, folder: Path | None = None
 ) -> tuple[Fact, ...]:
-    """List what a build for a target states or goes by, and was last read too long ago.
+    """List what a build for a target goes by, and was last read too long ago.
 
-    That is what is known of the target, of pins and modules, every price, and the other targets'
-    limits: an artifact's page compares all targets by both.
+    That is what is known of the target and its prices, of pins and of modules. The other targets'
+    limits and prices decide nothing there; the tables that compare them have each one's day.
     """
     own = {f"{stem}.toml" for stem in (_name_file(target), _DEVICES[device], *_COMMON)}
     return tuple(
         fact
         for fact in list_facts(folder)
-        if fact.is_old(today) and (fact.file in own or fact.name == "limits")
+        if fact.is_old(today) and fact.file in own and fact.is_of(target)
     )
 
 

@@ -76,6 +76,23 @@ def _upload(text: str) -> dict[str, Any]:
     return template
 
 
+@pytest.mark.parametrize("name", ["aws-lambda", "aws-lambda-image"])
+@pytest.mark.parametrize("rollout", [Rollout.LINEAR, None])
+def test_the_readme_has_each_parameter_of_the_rollout_and_the_commands_that_follow(
+    name: str, rollout: Rollout | None, tmp_path: Path
+) -> None:
+    out = _emit(tmp_path, rollout, name)
+    parameters = sam.parse((out / "template.yaml").read_text(encoding="utf-8"))["Parameters"]
+    mine = {each for each in parameters if each.startswith("Rollout")}
+    commands = {f"packager {each} ." for each in ("versions", "traffic", "rollback")}
+    readme = (out / "README.md").read_text(encoding="utf-8")
+    assert {each for each in mine if f"`{each}`" in readme} == mine
+    assert bool(mine) == (rollout is not None)
+    assert {each for each in commands if each in readme} == (commands if rollout else set())
+    default = None if rollout is None else parameters["Rollout"]["Default"]
+    assert (f"| `Rollout` | {default} |" in readme) == (rollout is not None)
+
+
 @pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["aws-lambda", "aws-lambda-image"])
 @pytest.mark.parametrize(
