@@ -17,7 +17,8 @@ from packager.commands.artifact.description import read_json
 from packager.commands.artifact.integrity import list_problems, verify_artifact
 from packager.commands.cloud.signing.signers import make_policy
 from packager.deployments._errors import DeploymentError, wrong_setting
-from packager.deployments._parameters import TARGET, check_values, known_parameters
+from packager.deployments._parameters import TARGET
+from packager.deployments._rules import check_before_build
 from packager.deployments._settings import Settings
 from packager.errors import AttestationError, IntegrityError, ModelFormatError
 from packager.models.registry import MlflowRegistry
@@ -83,8 +84,12 @@ class Built:
 
 
 @contextlib.contextmanager
-def provide_artifact(model_uri: str, flavor: str | None, settings: Settings) -> Iterator[Built]:
+def provide_artifact(
+    model_uri: str, flavor: str | None, settings: Settings, *, is_new: bool = False
+) -> Iterator[Built]:
     """The artifact of `model_uri`: a folder that a build made, as it is, or a build of the model.
+
+    `is_new` says that no stack has values for the parameters that the settings leave out.
 
     Raises PackagerError as a build does, AttestationError for an artifact that is not signed as the
     settings demand, DeploymentError for a flavor that was not packaged and for settings of a build
@@ -108,7 +113,7 @@ def provide_artifact(model_uri: str, flavor: str | None, settings: Settings) -> 
             _LOG.info("Taking the artifact in %s as it is", folder)
         else:
             # before minutes of building
-            check_values(settings.parameters, known_parameters(settings.build.get("compute")))
+            check_before_build(settings.parameters, settings.build, is_new=is_new)
             out = settings.out or stack.enter_context(atomic_output.scratch()).out
             build_or_reuse(settings.request(model_uri, out), _registry(settings))
             folder = out

@@ -27,7 +27,7 @@ from packager.deployments._parameters import (
     stack_parameters,
 )
 from packager.deployments._payload import request_body, response
-from packager.deployments._rules import check_known_rules, check_rules, read_rules
+from packager.deployments._rules import check_rules, read_rules
 from packager.deployments._settings import Settings, parse
 from packager.deployments._stacks import NAME_TAG, Change, Stack
 from packager.deployments._terminal import progress
@@ -72,9 +72,9 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
             _stacks.remove(cloud, stack, settings.role)
         elif stack is not None and stack.status != "REVIEW_IN_PROGRESS":
             raise _make_exists_error(name, stack)
-        check_known_rules(settings.parameters, settings.build.get("compute"))
         bucket = _aws.check_bucket(cloud, settings.bucket)
-        with explain_errors(), provide_artifact(model_uri, flavor, settings) as artifact:
+        made = provide_artifact(model_uri, flavor, settings, is_new=True)
+        with explain_errors(), made as artifact:
             code = f"s3://{bucket}/{_key(settings.prefix or stack_name(name), artifact)}"
             template = artifact.template(code, _name_check(code, artifact))
             declared = parameters_of(template)

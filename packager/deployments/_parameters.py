@@ -16,7 +16,8 @@ from packager import targets
 from packager.deployments._errors import wrong_setting
 from packager.errors import suggest_name, suggest_names
 from packager.system.resources import TEMPLATES
-from packager.types import Compute, TargetOptions
+from packager.system.templates import render_file
+from packager.types import Compute, Front, HttpAuth, TargetOptions
 
 Declared: TypeAlias = Mapping[str, Mapping[str, Any]]
 """The section `Parameters` of a template; what is null in it is known at build time only."""
@@ -24,14 +25,16 @@ Declared: TypeAlias = Mapping[str, Mapping[str, Any]]
 TARGET: Final = "aws-lambda"
 _FOLDER: Final = TEMPLATES / "aws_lambda"
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
+BUILD_WEIGHTS: Final = (
+    "Build it (`packager build --weights fetch`, or mount), and name its folder as the model "
+    "(-m dist/churn)."
+)
 _OUTPUT: Final = "Queue, event bus, table or delivery stream"
 """Stands where a template names the kind of destination that it was built for."""
 _FIRST_WORDS: Final = re.compile(r"\{\{ (?:\{\"[^\"]*\": )?\"([^\"]*)\".*?\}\}")
 """Words of a description that hang on the build: the first of them are shown."""
 _PARTS: Final = ("_account", "_http", "_rollout", "_weights")
 """Folders of parts that every template may have."""
-_PROOFS: Final = ("AWS_IAM", "JWT", "API_KEY", "NONE")
-"""Values of `HttpAuth`, of which each endpoint has its own."""
 _OF_SOURCES: Final = ("_events_parameters.yaml", "_files_parameters.yaml")
 
 
@@ -71,10 +74,31 @@ def template_parameters() -> Declared:
     support = targets.load(TARGET).weights
     most = support.tmp_most_bytes >> 20 if support is not None else None
     own_tmp = {"MinValue": limits.tmp_bytes >> 20, "MaxValue": most}
-    found["HttpAuth"] = {**found["HttpAuth"], "AllowedValues": [*_PROOFS]}
+    found["HttpAuth"] = {
+        **found["HttpAuth"],
+        "AllowedValues": [each.parameter for each in HttpAuth],
+    }
     found["EphemeralStorageMb"] = {**found["EphemeralStorageMb"], **own_tmp}
     found["TimeoutSeconds"] = {**found["TimeoutSeconds"], "MaxValue": limits.timeout_seconds}
     return MappingProxyType(found)
+
+
+def http_parameters(front: Front, auth: HttpAuth, *, instances: bool) -> Declared:
+    """Those of an endpoint, before a function that has its weights."""
+    values = {
+        "front": front.value,
+        "http_auth": auth.parameter,
+        "instances": instances,
+        "weights": "",
+    }
+    text = render_file(_FOLDER / "_http" / "parameters.yaml", values)
+    return yaml.load(text, Loader=_Loader) or {}  # noqa: S506 - a SafeLoader
+
+
+def list_names(part: str) -> tuple[str, ...]:
+    """List the parameters of a part of the template, whatever it is built with."""
+    text = (_FOLDER / part / "parameters.yaml").read_text(encoding="utf-8")
+    return tuple(re.findall(r"(?m)^  (\w+):$", text))
 
 
 @functools.cache

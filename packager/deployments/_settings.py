@@ -11,10 +11,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from packager.deployments._errors import DeploymentError, wrong_setting
-from packager.deployments._parameters import (
-    check_values,
-    known_parameters,
-)
+from packager.deployments._parameters import BUILD_WEIGHTS, check_values, known_parameters
 from packager.errors import ConfigurationError, suggest_name
 from packager.types import (
     BATCH_SOURCES,
@@ -455,6 +452,8 @@ def _bucket(text: str | None) -> str | None:
 
 
 def _refuse_unknown(name: str, parameters: Iterable[str]) -> DeploymentError:
+    if name == "weights":
+        return wrong_setting(f"weights cannot be set: nothing here pushes them. {BUILD_WEIGHTS}")
     known = [*AWS_OPTIONS, *BUILD_OPTIONS, *LOCAL_OPTIONS, *parameters]
     return wrong_setting(
         f"There is no setting {name!r}.{suggest_name(name, known)} "

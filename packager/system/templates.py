@@ -29,6 +29,11 @@ def render(
     }
 
 
+def render_file(path: Path, values: Mapping[str, object]) -> str:
+    """Return one file of a folder of templates, whatever its name, by values alone."""
+    return _make_environment((path.parent,), frozenset()).get_template(path.name).render(values)
+
+
 @functools.lru_cache(maxsize=8)
 def _make_environment(
     folders: tuple[Path, ...], filters: frozenset[tuple[str, Callable[..., str]]]

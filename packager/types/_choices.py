@@ -197,3 +197,8 @@ class HttpAuth(StrEnum):
     """A key of the API's usage plan, in the header `x-api-key`."""
     NONE = "none"
     """Nothing: anyone may call."""
+
+    @property
+    def parameter(self) -> str:
+        """Return the value of the template's parameter `HttpAuth`."""
+        return "AWS_IAM" if self is HttpAuth.IAM else self.name

@@ -18,7 +18,7 @@ from packager.pipeline.emit._sample_events import payload
 from packager.pipeline.emit._sizing import Sizing, suggest_concurrency
 from packager.pipeline.function_variables import list_template_variables
 from packager.system import destination_uri
-from packager.types import Artifact, BuildPlan, Device, HttpAuth, VerifiedBundle, Weights
+from packager.types import Artifact, BuildPlan, Device, VerifiedBundle, Weights
 
 _ROUTES: Final = {
     "Invocations": "POST /invocations",
@@ -26,13 +26,6 @@ _ROUTES: Final = {
     "Health": "GET /health",
     "Version": "GET /version",
 }
-_HTTP_AUTH: Final = {
-    HttpAuth.IAM: "AWS_IAM",
-    HttpAuth.JWT: "JWT",
-    HttpAuth.API_KEY: "API_KEY",
-    HttpAuth.NONE: "NONE",
-}
-"""Values of the template's parameter."""
 _NAMESPACE: Final = "ModelServing"
 # description of a function: at most 256 characters
 # (https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html)
@@ -82,7 +75,7 @@ def context(
         "evidence": verified.evidence.describe(),
         "files": [name for name in plan.request.events.sources if name in aws_sources.OF_FILES],
         "front": plan.request.http.front.value,
-        "http_auth": _HTTP_AUTH[plan.request.http.auth],
+        "http_auth": plan.request.http.auth.parameter,
         "handler": plan.target.program.entrypoint,
         "largest": packages[: sizes.SHOWN],
         "limits": plan.target.limits,

@@ -14,9 +14,9 @@ from packager.deployments._parameters import (
     parameters_of,
     source_parameters,
 )
-from packager.deployments._rules import check_known_rules, check_rules, read_rules
+from packager.deployments._rules import check_before_build, check_rules, read_rules
 from packager.deployments._settings import parse
-from packager.types import Compute, Front, HttpAuth
+from packager.types import Compute, Front, HttpAuth, Rollout
 from tests import sam
 from tests.unit.deployments import deploying
 
@@ -152,64 +152,123 @@ def test_every_parameter_is_tried_with_a_wrong_value() -> None:
 
 _SCHEDULE: Final = {"ProvisionedFrom": "cron(0 7 ? * * *)"}
 _CERTIFICATE: Final = "arn:aws:acm:us-east-1:123456789012:certificate/1"
-_COMBINATIONS: Final[tuple[tuple[dict[str, str], str], ...]] = (
-    ({"SubnetIds": "subnet-1"}, "Give both SubnetIds and SecurityGroupIds"),
-    ({"SecurityGroupIds": "sg-1"}, "Give both SubnetIds and SecurityGroupIds"),
-    (_SCHEDULE, "Give both ProvisionedFrom and ProvisionedUntil"),
+_KEY: Final = "MCowBQYDK2VwAyEA" + 43 * "0" + "="
+_COMBINATIONS: Final[tuple[tuple[dict[str, str], dict[str, object], str], ...]] = (
+    ({"SubnetIds": "subnet-1"}, {}, "Give both SubnetIds and SecurityGroupIds"),
+    ({"SecurityGroupIds": "sg-1"}, {}, "Give both SubnetIds and SecurityGroupIds"),
+    (_SCHEDULE, {}, "Give both ProvisionedFrom and ProvisionedUntil"),
     (
         {**_SCHEDULE, "ProvisionedUntil": "cron(0 19 ? * * *)"},
+        {},
         "A schedule needs ProvisionedConcurrencyMax",
     ),
-    ({"ProvisionedConcurrencyMax": "2"}, "needs ProvisionedConcurrency, the least"),
+    ({"ProvisionedConcurrencyMax": "2"}, {}, "needs ProvisionedConcurrency, the least"),
     (
         {"SnapStart": "PublishedVersions", "ProvisionedConcurrency": "1"},
+        {},
         "exclude each other; add SnapStart=None",
     ),
-    ({"HttpAuth": "JWT"}, "needs JwtIssuer"),
-    ({"HttpAuth": "JWT", "JwtIssuer": "https://a.example"}, "needs JwtAudience"),
-    ({"CertificateArn": _CERTIFICATE}, "give DomainName too"),
-    ({"BasePath": "models"}, "give DomainName too"),
-    ({"CorsAllowOrigins": "*,https://a.example"}, "has * alone"),
+    ({"HttpAuth": "JWT"}, {}, "needs JwtIssuer"),
+    ({"HttpAuth": "JWT", "JwtIssuer": "https://a.example"}, {}, "needs JwtAudience"),
+    ({}, {"auth": HttpAuth.JWT}, "needs JwtIssuer"),
+    ({"JwtIssuer": "https://a.example"}, {"auth": HttpAuth.JWT}, "needs JwtAudience"),
+    ({"CertificateArn": _CERTIFICATE}, {}, "give DomainName too"),
+    ({"BasePath": "models"}, {}, "give DomainName too"),
+    ({"CorsAllowOrigins": "*,https://a.example"}, {}, "has * alone"),
+    ({"HttpAuth": "API_KEY"}, {}, "HttpAuth=API_KEY cannot be used: give one of AWS_IAM, JWT,"),
+    (
+        {"HttpAuth": "JWT"},
+        {"front": Front.REST_API},
+        "HttpAuth=JWT cannot be used: give one of AWS_IAM, API_KEY, NONE",
+    ),
+    (
+        {"HttpAuth": "NONE"},
+        {"front": Front.NONE},
+        "front=none has no parameter HttpAuth. Leave it out, or set front to http-api or",
+    ),
+    (
+        {"JwtIssuer": "https://a.example", "JwtScopes": "read"},
+        {"front": Front.REST_API},
+        "has no parameter JwtIssuer, JwtScopes. Leave it out, or set front to http-api.",
+    ),
+    ({"Rollout": "AllAtOnce"}, {}, "Rollout: only a build with a rollout has it. Set rollout to"),
+    ({"RolloutSignedBy": _KEY}, {}, "RolloutSignedBy: only a build with a rollout has it."),
+    (
+        {"RolloutEquivalence": "bit-equal"},
+        {"rollout": Rollout.CANARY},
+        "held to what RolloutSignedBy signed; give it too",
+    ),
+    ({"RolloutMinRows": "9"}, {"rollout": Rollout.LINEAR}, "RolloutSignedBy signed; give it too"),
+    ({"RolloutSignedBy": "M" + "A" * 59}, {"rollout": Rollout.LINEAR}, "is no public key"),
+    ({"WeightsBucket": "mine"}, {}, "Build it (`packager build --weights fetch`, or mount)"),
+    ({"WeightsMountPath": "/mnt/w"}, {}, "name its folder as the model (-m dist/churn)"),
 )
 
 
-@pytest.mark.parametrize(("given", "said"), _COMBINATIONS)
+@pytest.mark.parametrize(("given", "build", "said"), _COMBINATIONS)
 def test_a_combination_that_cannot_be_is_refused_before_anything_is_built(
-    given: dict[str, str], said: str
+    given: dict[str, str], build: dict[str, object], said: str
 ) -> None:
     with pytest.raises(DeploymentError, match=re.escape(said)) as caught:
-        check_known_rules(given, None)
+        check_before_build(given, build, is_new=True)
 
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("given", "build"),
     [
-        {},
-        {"SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"},
-        {"ProvisionedConcurrency": "2", "ProvisionedConcurrencyMax": "5", "SnapStart": "None"},
-        {"HttpAuth": "JWT", "JwtIssuer": "https://a.example", "JwtAudience": "one"},
-        {"DomainName": "api.example.com", "BasePath": "models"},
-        {"CorsAllowOrigins": "*"},
-        {"CorsAllowOrigins": "https://a.example,https://b.example"},
+        ({}, {}),
+        ({"SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}, {}),
+        (
+            {"ProvisionedConcurrency": "2", "ProvisionedConcurrencyMax": "5", "SnapStart": "None"},
+            {},
+        ),
+        ({"HttpAuth": "JWT", "JwtIssuer": "https://a.example", "JwtAudience": "one"}, {}),
+        ({"JwtIssuer": "https://a.example", "JwtAudience": "one"}, {"auth": HttpAuth.JWT}),
+        ({"HttpAuth": "API_KEY"}, {"front": Front.REST_API}),
+        ({"HttpAuth": "NONE"}, {"front": Front.FUNCTION_URL}),
+        ({"DomainName": "api.example.com", "BasePath": "models"}, {}),
+        ({"CorsAllowOrigins": "*"}, {}),
+        ({"CorsAllowOrigins": "https://a.example,https://b.example"}, {}),
+        ({"Rollout": "AllAtOnce"}, {"rollout": Rollout.CANARY}),
+        (
+            {"RolloutSignedBy": _KEY, "RolloutEquivalence": "1e-6", "RolloutMinRows": "9"},
+            {"rollout": Rollout.CANARY},
+        ),
         # whether a function has snapshots is known once it is built
-        {"ProvisionedConcurrency": "2"},
+        ({"ProvisionedConcurrency": "2"}, {}),
     ],
 )
-def test_a_combination_that_can_be_is_taken(given: dict[str, str]) -> None:
-    check_known_rules(given, None)
+def test_a_combination_that_can_be_is_taken(
+    given: dict[str, str], build: dict[str, object]
+) -> None:
+    check_before_build(given, build, is_new=True)
+
+
+def test_what_a_stack_may_have_is_no_fault_of_an_update() -> None:
+    check_before_build({"HttpAuth": "JWT"}, {}, is_new=False)
+    check_before_build({"RolloutMinRows": "9"}, {"rollout": Rollout.CANARY}, is_new=False)
+    with pytest.raises(DeploymentError, match="give one of AWS_IAM, JWT"):
+        check_before_build({"HttpAuth": "API_KEY"}, {}, is_new=False)
+
+
+def test_where_the_weights_lie_is_no_setting() -> None:
+    with pytest.raises(DeploymentError, match=r"weights cannot be set: .*packager build --weights"):
+        parse({"weights": "fetch"})
 
 
 def test_a_provider_is_named_or_has_a_network() -> None:
-    instances = Compute.MANAGED_INSTANCES.value
+    build = {"compute": Compute.MANAGED_INSTANCES}
     arn = "arn:aws:lambda:us-east-1:123456789012:capacity-provider:mine"
 
     with pytest.raises(DeploymentError, match="Give CapacityProviderArn, or SubnetIds"):
-        check_known_rules({}, instances)
+        check_before_build({}, build, is_new=True)
     with pytest.raises(DeploymentError, match="has a network of its own"):
-        check_known_rules({"CapacityProviderArn": arn, "SubnetIds": "subnet-1"}, instances)
-    check_known_rules({"CapacityProviderArn": arn}, instances)
+        check_before_build(
+            {"CapacityProviderArn": arn, "SubnetIds": "subnet-1"}, build, is_new=True
+        )
+    check_before_build({"CapacityProviderArn": arn}, build, is_new=True)
 
 
 @pytest.mark.parametrize("front", [Front.HTTP_API, Front.REST_API, Front.NONE])
