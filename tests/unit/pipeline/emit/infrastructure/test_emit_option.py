@@ -35,7 +35,7 @@ def test_without_the_transform_the_build_says_what_to_install(
 
     check(fake_plan.request())
     with pytest.raises(
-        ConfigurationError, match=r"aws-sam-translator, .*(\[terraform\]'|--extra terraform)"
+        ConfigurationError, match=r"aws-sam-translator, .*(\[[\w,-]*terraform\]'|--extra terraform)"
     ):
         check(fake_plan.request(emit=_BOTH))
 
