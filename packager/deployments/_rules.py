@@ -87,17 +87,7 @@ def _list_http(build: Build) -> Declared:
 
 def _list_absent(given: Values, build: Build, http: Declared) -> Iterator[str]:
     """Tell of parameters that the template of such a build has not, and what has them."""
-    fronts = {each: _list_http({**build, "front": each}) for each in Front}
-    absent = [
-        name for name in given if name not in http and any(name in each for each in fronts.values())
-    ]
-    if absent:
-        fitting = [front for front, has in fronts.items() if {*absent} <= {*has}]
-        another = f", or set front to {' or '.join(fitting)}" if fitting else ""
-        yield (
-            f"front={build.get('front', Front.HTTP_API)} has no parameter {', '.join(absent)}. "
-            f"Leave it out{another}."
-        )
+    yield from _list_of_other_fronts(given, build, http)
     rollout = [name for name in given if name in {"Rollout", *list_names("_rollout")}]
     if rollout and not build.get("rollout"):
         yield (
@@ -108,6 +98,19 @@ def _list_absent(given: Values, build: Build, http: Declared) -> Iterator[str]:
         yield (
             f"{', '.join(weights)}: only an artifact whose weights lie outside of the function has "
             f"it. {BUILD_WEIGHTS}"
+        )
+
+
+def _list_of_other_fronts(given: Values, build: Build, http: Declared) -> Iterator[str]:
+    fronts = {each: _list_http({**build, "front": each}) for each in Front}
+    known = {name for each in fronts.values() for name in each}
+    absent = [name for name in given if name in known - http.keys()]
+    if absent:
+        fitting = [front for front, has in fronts.items() if {*absent} <= {*has}]
+        another = f", or set front to {' or '.join(fitting)}" if fitting else ""
+        yield (
+            f"front={build.get('front', Front.HTTP_API)} has no parameter {', '.join(absent)}. "
+            f"Leave it out{another}."
         )
 
 
