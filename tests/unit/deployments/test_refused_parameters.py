@@ -152,7 +152,7 @@ def test_every_parameter_is_tried_with_a_wrong_value() -> None:
 
 _SCHEDULE: Final = {"ProvisionedFrom": "cron(0 7 ? * * *)"}
 _CERTIFICATE: Final = "arn:aws:acm:us-east-1:123456789012:certificate/1"
-_KEY: Final = "MCowBQYDK2VwAyEA" + 43 * "0" + "="
+_PUBLIC_KEY: Final = "MCowBQYDK2VwAyEA" + 43 * "0" + "="
 _COMBINATIONS: Final[tuple[tuple[dict[str, str], dict[str, object], str], ...]] = (
     ({"SubnetIds": "subnet-1"}, {}, "Give both SubnetIds and SecurityGroupIds"),
     ({"SecurityGroupIds": "sg-1"}, {}, "Give both SubnetIds and SecurityGroupIds"),
@@ -192,7 +192,7 @@ _COMBINATIONS: Final[tuple[tuple[dict[str, str], dict[str, object], str], ...]] 
         "has no parameter JwtIssuer, JwtScopes. Leave it out, or set front to http-api.",
     ),
     ({"Rollout": "AllAtOnce"}, {}, "Rollout: only a build with a rollout has it. Set rollout to"),
-    ({"RolloutSignedBy": _KEY}, {}, "RolloutSignedBy: only a build with a rollout has it."),
+    ({"RolloutSignedBy": _PUBLIC_KEY}, {}, "RolloutSignedBy: only a build with a rollout has it."),
     (
         {"RolloutEquivalence": "bit-equal"},
         {"rollout": Rollout.CANARY},
@@ -233,7 +233,7 @@ def test_a_combination_that_cannot_be_is_refused_before_anything_is_built(
         ({"CorsAllowOrigins": "https://a.example,https://b.example"}, {}),
         ({"Rollout": "AllAtOnce"}, {"rollout": Rollout.CANARY}),
         (
-            {"RolloutSignedBy": _KEY, "RolloutEquivalence": "1e-6", "RolloutMinRows": "9"},
+            {"RolloutSignedBy": _PUBLIC_KEY, "RolloutEquivalence": "1e-6", "RolloutMinRows": "9"},
             {"rollout": Rollout.CANARY},
         ),
         # whether a function has snapshots is known once it is built
