@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
+import signal
 import sys
 from inspect import getdoc
 from typing import Annotated, Final, NoReturn
@@ -34,7 +38,7 @@ from packager.cli._operate import (
 )
 from packager.cli._signals import answer_signals
 from packager.commands import console
-from packager.errors import PackagerError, is_disk_full
+from packager.errors import PackagerError, StorageError, is_disk_full
 from packager.system.redaction import escape_json
 
 app = typer.Typer(
@@ -93,13 +97,39 @@ def _run_top(
     pass
 
 
+def _is_output_broken(error: OSError) -> bool:
+    """Tell whether it is standard output that is full.
+
+    The error of a write names no file, and what could not be written is not kept: a blank is
+    written to see, which JSON and a reader bear. A terminal is never full.
+    """
+    if error.filename is not None or not is_disk_full(error):
+        return False
+    try:
+        if not sys.stdout.isatty():
+            os.write(sys.stdout.fileno(), b" ")
+    except OSError as failure:
+        return is_disk_full(failure)
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
+    return False
+
+
+def _explain_broken_output(error: OSError) -> StorageError:
+    return StorageError(
+        f"Standard output cannot be written: {error.strerror}. What was found is not printed "
+        "whole. Send the output where there is space, and ask again."
+    )
+
+
 def _end_failed(error: PackagerError) -> NoReturn:
     """Say what failed, and end with its exit code."""
     if "--json" in sys.argv:
         kind = type(error).__name__.removesuffix("Error")
         message = str(error).encode("utf-8", "backslashreplace").decode()
         told = json.dumps({"error": kind, "message": message}, ensure_ascii=False)
-        typer.echo(escape_json(told))
+        with contextlib.suppress(OSError):  # standard output may be what failed
+            typer.echo(escape_json(told))
     console.show_error(error)
     sys.exit(error.exit_code)
 
@@ -112,10 +142,15 @@ def main() -> None:
     except PackagerError as error:
         _end_failed(error)
     except OSError as error:
+        if _is_output_broken(error):
+            _end_failed(_explain_broken_output(error))
         if not is_disk_full(error):
             raise
         _end_failed(explain_full_disk(error))
     except SystemExit as end:
+        if isinstance(end.__context__, OSError) and end.__context__.errno == errno.EPIPE:
+            # as a program that nobody reads ends; typer makes 1 of it
+            sys.exit(128 + signal.SIGPIPE)
         # typer makes an exit of an interrupt
         interrupted = isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt)
         if interrupted or console.is_changing():

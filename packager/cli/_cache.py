@@ -50,7 +50,8 @@ MaxSize = Annotated[
     typer.Option(
         parser=read_bytes,
         metavar="SIZE",
-        help="Remove the least recently used entries until the rest fits, for example in 10GB.",
+        help="Remove the least recently used entries until the rest fits, for example in 10GB. "
+        "0 removes all of them without a question, which `cache clear` asks.",
         show_default=False,
     ),
 ]

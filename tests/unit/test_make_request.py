@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from packager import make_request
+from packager import build, build_all, make_request
+from packager.errors import ConfigurationError
 from packager.types import Device, Engine, InfrastructureTool, Severity
 
 
@@ -52,3 +54,18 @@ def test_another_value_is_refused(
 ) -> None:
     with pytest.raises(error, match=words):
         make_request("models:/churn/1", **settings)
+
+
+@pytest.mark.parametrize("group", ["model", "target", "engine", "output"])
+def test_a_request_with_a_setting_in_the_place_of_a_group_names_what_makes_one(group: str) -> None:
+    request = make_request("models:/churn/1")
+    wrong = dataclasses.replace(request, **{group: "x"})  # type: ignore[arg-type]
+
+    for call in (lambda: build(wrong), lambda: build_all([request, wrong])):
+        with pytest.raises(ConfigurationError, match=f"{group}='x'.*make_request"):
+            call()
+
+
+def test_an_address_is_no_request() -> None:
+    with pytest.raises(ConfigurationError, match="make_request"):
+        build("models:/churn/1")  # type: ignore[arg-type]

@@ -29,6 +29,7 @@ from packager.cli._panels import Panel
 from packager.errors import ConfigurationError, is_disk_full
 from packager.system.atomic_output import replace_file
 from packager.system.redaction import drop_users, escape_json
+from packager.types import OSV
 
 Name = Annotated[
     str | None,
@@ -65,6 +66,21 @@ Targets = Annotated[
     ),
 ]
 _USUAL: Final = "aws-lambda"
+_EXAMPLES: Final = {
+    "tracking-uri": '"https://mlflow.example.org"',
+    "registry-uri": '"https://mlflow.example.org"',
+    "python": '"3.13"',
+    "memory": "1024",
+    "timeout": "30",
+    "base-image": '"public.ecr.aws/lambda/python:3.13"',
+    "driver": '"550"',
+    "rtol": "1e-6",
+    "atol": "1e-6",
+    "output-to": '"s3://predictions/churn"',
+    "passes": '"bytecode"',
+    "osv-url": f'"{OSV}"',
+}
+"""Values of options that have no default, so that a line holds once its # is taken away."""
 Schema = Annotated[
     bool,
     typer.Option(
@@ -173,7 +189,8 @@ def write_build(
         return f"[build.{_quote_key(name)}]\nmodel = {_quote(model_uri)}\ntarget = {value}\n"
     lines = [
         f"# `packager build {name}` builds this. The command line wins over this file, and this",
-        "# table over [defaults]. Take the # from an option's line to set it.",
+        "# table over [defaults]. Take the # from an option's line to set it. A value in <> is",
+        "# yours to write.",
         f"[build.{_quote_key(name)}]",
         f"model = {_quote(model_uri)}",
         f"target = {value}",
@@ -187,7 +204,7 @@ def write_build(
             panel = own
             lines += ["", f"# -- {panel} --"]
         lines += textwrap.wrap(option.help or "", 96, initial_indent="# ", subsequent_indent="# ")
-        lines.append(f"# {key} = {_show_default(option)}")
+        lines.append(f"# {key} = {_show_default(key, option)}")
     return "\n".join(lines) + "\n"
 
 
@@ -319,13 +336,24 @@ def _quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _show_default(option: TyperOption) -> str:
-    """The default as TOML; of an option that has none, what it takes, to be filled in."""
+def _make_example(key: str, option: TyperOption) -> str:
+    """A value as TOML that the option takes; of a file of yours, its place to be filled in."""
+    if key in _EXAMPLES:
+        return _EXAMPLES[key]
+    if names := _list_choices(option):
+        return _quote(names[0])
+    if name_kind(option) in {"integer", "number"}:
+        return str(max(int(option.min or 0), 1))
+    return _quote(str(option.metavar))
+
+
+def _show_default(key: str, option: TyperOption) -> str:
+    """The default as TOML; of an option that has none, an example."""
     value = option.default() if callable(option.default) else option.default
     if option.is_flag:
         return "true" if value else "false"
     if option.multiple:
         return "[]"
     if value is None:
-        return _quote(str(option.metavar))
+        return _make_example(key, option)
     return str(value) if isinstance(value, int | float) else _quote(str(value))

@@ -320,8 +320,8 @@ def verify(
             found = add_check(found, check_settings(artifact))
         if policy is not None:
             found = add_check(found, check_attestations(artifact, policy))
-            # that it is signed, and how that is checked, is no news to who checks it
-            found["notes"] = [each for each in found["notes"] if " is signed: " not in each]
+        named = [*(key or ()), *(require_signed_by or ())]
+        found["notes"] += _note_signatures(artifact, policy, found, named)
         if again is not None and found["verified"]:
             with console.build_here():
                 found = add_check(found, check_rebuilt(artifact, again))
@@ -362,6 +362,20 @@ def _make_policy(
     return make_policy(
         keys or (), required or (), equivalence, least_rows, identity=signed_as.open()
     )
+
+
+def _note_signatures(
+    artifact: Path, policy: Policy | None, found: ArtifactVerification, names: list[str]
+) -> list[str]:
+    """Tell who signed it, where that was asked and holds; else what nobody has checked."""
+    from packager.commands.artifact.attestations import policy as attestations
+
+    if policy is None:
+        return attestations.note_unchecked(artifact)
+    if not found["verified"]:
+        return []
+    keys = [each.keyid for each in (*policy.trusted, *policy.required)]
+    return attestations.note_signers(artifact, policy, dict(zip(keys, names, strict=True)))
 
 
 def _asks_settings(policy: Policy | None, digest: str | None, *, allow: bool) -> bool:

@@ -24,7 +24,7 @@ from packager.commands.artifact.added_files import (
     check_added,
     note_added,
 )
-from packager.commands.artifact.attestations.envelopes import ATTESTATIONS, BUNDLES
+from packager.commands.artifact.attestations.envelopes import ATTESTATIONS
 from packager.commands.artifact.bill_of_materials import check_lock, check_sbom
 from packager.commands.artifact.description import (
     EVIDENCE,
@@ -313,11 +313,4 @@ def _list_notes(artifact: DescribedArtifact) -> Iterator[str]:
         yield "The artifact is marked unproven: nothing shows that it answers as the model does."
     with contextlib.suppress(ModelFormatError, ValueError):  # a problem, told as such
         yield from note_samconfig(artifact)
-    if (artifact.home / ATTESTATIONS).exists():
-        yield f"{ATTESTATIONS} is signed: `packager verify --key` holds it to a public key."
-    if (artifact.home / BUNDLES).exists():
-        yield (
-            f"{BUNDLES} is signed: `packager verify --identity --issuer` holds it to whom you "
-            "believe."
-        )
     yield from note_added(artifact)

@@ -6,14 +6,15 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Final, TypeAlias
 
+from packager.errors import ConfigurationError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build_or_reuse
 from packager.pipeline.output.place import check_outputs
 from packager.system.redaction import escape_controls, redact
-from packager.types import BuildRequest, Provided, Stage
+from packager.types import BuildRequest, Provided, Stage, list_settings
 
 _LOGGER: Final = logging.getLogger("packager")
 
@@ -49,11 +50,27 @@ class BuildResult:
 OnProgress: TypeAlias = Callable[[Progress], object]
 
 
+def _check_requests(requests: Iterable[object]) -> None:
+    """Raises ConfigurationError for what is no request, or has a setting in a group's place."""
+    for each in requests:
+        wrong = "" if isinstance(each, BuildRequest) else f"{each!r} is no request"
+        if isinstance(each, BuildRequest):
+            groups = {name: getattr(each, name) for _, name, _ in list_settings()}
+            plain = [name for name, value in groups.items() if not is_dataclass(value)]
+            wrong = f"{plain[0]}={groups[plain[0]]!r} is none of them" if plain else ""
+        if wrong:
+            raise ConfigurationError(
+                f"A BuildRequest holds its settings in groups, and {wrong}. Make it of plain "
+                'settings: make_request("models:/churn@champion", target="aws-lambda").'
+            )
+
+
 def build_one(request: BuildRequest, on_progress: OnProgress | None = None) -> Provided:
     """Build an artifact, and hand each line of progress to `on_progress`.
 
     Raises what `build_or_reuse` raises, and what `on_progress` raises, which ends the build.
     """
+    _check_requests((request,))
     with contextlib.ExitStack() as stack:
         if on_progress is not None:
             stack.enter_context(_telling(_Teller(request, on_progress)))
@@ -69,6 +86,7 @@ def build_each(
     and what `on_progress` raises, which ends the run.
     """
     wanted = tuple(requests)
+    _check_requests(wanted)
     check_outputs(
         {
             f"build {number} ({each.model.uri} for {each.target.name})": each.output.folder

@@ -348,13 +348,20 @@ def test_every_comment_of_a_begun_file_is_an_option(
     monkeypatch.chdir(tmp_path)
     RUN.invoke(cli.app, ["init", "models:/churn/1"])
     text = (tmp_path / "packager.toml").read_text()
-    lines = re.findall(r"(?m)^# ([a-z-]+ = .*)$", text)
+    lines = re.findall(r"(?m)^# ([a-z0-9-]+ = .*)$", text)
     has_value = [line for line in lines if not re.search('= "<.*>"$', line)]
     assert len(lines) > 30
+    # a file or a folder is there only where you have it
+    left = {line.partition(" ")[0] for line in {*lines} - {*has_value}}
+    assert left == {"arm64-python", "facts-dir", "baseline", "example"}
     assert tomllib.loads("\n".join(lines))
 
     found = {"build": {"churn": {"model": "m"} | tomllib.loads("\n".join(has_value))}}
     jsonschema.validate(found, make_schema(pages._find_build()))
+    for line in has_value:
+        Path("packager.toml").write_text(f'[build.churn]\nmodel = "models:/c/1"\n{line}')
+        said = RUN.invoke(cli.app, ["build", "churn", "--dry-run"])
+        assert "packager.toml, line" not in f"{said.output}{said.exception}", line
     for line in {*lines} - {*has_value}:
         Path("packager.toml").write_text(f'[build.churn]\nmodel = "models:/c/1"\n{line}')
         assert "line 3" in fail("churn")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from packager.commands.artifact.attestations.envelopes import (
     ATTESTATIONS,
     BUNDLES,
+    PAYLOAD_TYPE,
     Envelope,
     read_bundles,
     read_envelopes,
@@ -95,6 +96,67 @@ def check_own_proof(folder: Path, wanted: Equivalence) -> ArtifactCheck:
         else _explain_unequal(EVIDENCE, {"comparison": told}, wanted)
     )
     return {"name": CHECK, "passed": not why, "problems": [why] if why else []}
+
+
+def note_unchecked(folder: Path) -> list[str]:
+    """Tell of what was signed, where nobody says whom they believe: it may be anybody's."""
+    home = folder.absolute()
+    found = []
+    for name, read, words in (
+        (ATTESTATIONS, read_envelopes, "--key"),
+        (BUNDLES, read_bundles, "--identity --issuer"),
+    ):
+        if not (home / name).exists() and not (home / name).is_symlink():
+            continue
+        try:
+            envelopes = read(home)
+            odd = [each for each in envelopes if each.payload_type != PAYLOAD_TYPE]
+            if odd:
+                fault = f"{odd[0].place} has the payloadType {odd[0].payload_type[:80]!r}"
+            else:
+                fault = "" if envelopes else f"{name} holds nothing"
+        except AttestationError as error:
+            fault = str(error).rstrip(".")
+        if fault:
+            found.append(f"Nothing that is signed can be read: {fault}. Sign it again.")
+        else:
+            found.append(
+                f"{name} carries signatures that were not checked: `packager verify {words}` "
+                "holds them to whom you believe."
+            )
+    return found
+
+
+def note_signers(folder: Path, policy: Policy, names: Mapping[str, str]) -> list[str]:
+    """Tell who signed an artifact whose statements hold; `names` are those of keys, by their ids.
+
+    Raises AttestationError and IntegrityError where they do not.
+    """
+    artifact = read_artifact(folder.absolute())
+    believed = _Believed({PROVENANCE: set(), EQUIVALENCE: set()}, [], [], [])
+    keys = list({key.keyid: key for key in (*policy.trusted, *policy.required)}.values())
+    problems = [*_read_signed(artifact, read_envelopes(artifact.home), keys, believed)]
+    if policy.identity is not None:
+        bundles = read_bundles(artifact.home)
+        problems += _read_keyless(artifact, bundles, policy.identity, believed)
+    if problems:
+        raise AttestationError.of_problems(str(folder), problems)
+    rows = max((_count_rows(each) for each in believed.proofs), default=0)
+    found = []
+    for signer in sorted(believed.signers[PROVENANCE]):
+        kinds = [kind for kind, signers in believed.signers.items() if signer in signers]
+        proof = f"{rows:,} rows" if EQUIVALENCE in kinds else "no proof"
+        count = f"{len(kinds)} statement{'s' * (len(kinds) != 1)}"
+        known = f" ({names[signer]})" if signer in names else ""
+        found.append(f"Signed by {signer}{known}: {count}, {proof} held.")
+    return found
+
+
+def _count_rows(proof: Statement) -> int:
+    try:
+        return read_count(proof.predicate["comparison"]["rows"])
+    except (LookupError, TypeError, ValueError):
+        return 0
 
 
 @dataclass(slots=True)

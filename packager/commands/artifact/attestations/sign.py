@@ -69,10 +69,13 @@ class StatedArtifact:
     home: Path
     statements: Sequence[dict[str, Json]]
     notes: Sequence[str]
+    is_builder_named: bool = True
 
     def describe(self, path: Path, key: str, scheme: str) -> SignedArtifact:
         kinds = [str(each["predicateType"]) for each in self.statements]
         notes = [] if EQUIVALENCE in kinds else ["It is unproven: no model equivalence is stated."]
+        if not self.is_builder_named:
+            notes.append("The builder is unnamed in the provenance. Name it with --builder-id.")
         return {
             "folder": self.folder,
             "file": path.name,
@@ -96,7 +99,13 @@ def state_artifact(folder: Path, *, builder_id: str, image: str | None = None) -
         raise IntegrityError(
             f"{folder} does not have what a build writes ({error!r}). Build it again."
         ) from error
-    return StatedArtifact(found["folder"], artifact.home, statements, found["notes"])
+    return StatedArtifact(
+        found["folder"],
+        artifact.home,
+        statements,
+        found["notes"],
+        is_builder_named=builder_id != UNNAMED_BUILDER,
+    )
 
 
 def _pack_hook(hook: Path, packed: Path) -> None:

@@ -584,6 +584,50 @@ def test_an_artifact_that_is_signed_says_so_where_nobody_asks(signed: Path) -> N
     assert "--key" in note
 
 
+def test_who_checks_a_signature_is_told_whose_it_is(signed: Path, keys: tuple[Path, Path]) -> None:
+    done = RUN.invoke(app, ["verify", str(signed), "--key", str(keys[1]), "--json"])
+    notes = json.loads(done.stdout)["notes"]
+
+    (note,) = (each for each in notes if each.startswith("Signed by "))
+    assert f"({keys[1]})" in note
+    assert "statements" in note
+    assert " rows held." in note
+    assert not any("not checked" in each for each in notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text, "were not checked"),
+        (lambda text: "", "holds nothing"),
+        (lambda text: "{", "can be read"),
+        (lambda text: text.replace("in-toto", "other"), "payloadType"),
+    ],
+)
+def test_what_nobody_checks_is_told_as_that(
+    signed: Path, change: Callable[[str], str], said: str
+) -> None:
+    (signed / FILE).write_text(change((signed / FILE).read_text()))
+    shutil.rmtree(signed / "rollout", ignore_errors=True)
+
+    notes = json.loads(RUN.invoke(app, ["verify", str(signed), "--json"]).stdout)["notes"]
+
+    (note,) = (each for each in notes if FILE in each)
+    assert said in note
+
+
+def test_signing_tells_of_a_builder_without_a_name_and_not_of_itself(
+    signed: Path, keys: tuple[Path, Path]
+) -> None:
+    words = ["sign", str(signed), "--key", str(keys[0]), "--json"]
+    notes = json.loads(RUN.invoke(app, words).stdout)["notes"]
+    assert [each for each in notes if "--builder-id" in each]
+    assert not [each for each in notes if FILE in each]
+
+    named = json.loads(RUN.invoke(app, [*words, "--builder-id", "https://ci.example.org"]).stdout)
+    assert not [each for each in named["notes"] if "--builder-id" in each]
+
+
 def test_a_failure_to_write_leaves_what_was_signed(
     signed: Path, keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
