@@ -311,6 +311,6 @@ _CHECKS: Final[Mapping[str, Callable[[DescribedArtifact], Iterator[str]]]] = {
 def _list_notes(artifact: DescribedArtifact) -> Iterator[str]:
     if artifact.read(MARKER).get("proven") is not True:
         yield "The artifact is marked unproven: nothing shows that it answers as the model does."
-    with contextlib.suppress(ModelFormatError, ValueError):  # a problem, told as such
+    with contextlib.suppress(ModelFormatError, ValueError, RecursionError):  # told as a problem
         yield from note_samconfig(artifact)
     yield from note_added(artifact)
