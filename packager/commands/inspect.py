@@ -22,7 +22,12 @@ from packager.commands.targets.selection import list_verdicts, verdicts_of
 from packager.commands.targets.workload import Measured, Workload
 from packager.engines import compile_model
 from packager.environments import resolver_memory
-from packager.errors import ConfigurationError, ModelFormatError, VerificationError
+from packager.errors import (
+    ConfigurationError,
+    IntegrityError,
+    ModelFormatError,
+    VerificationError,
+)
 from packager.models.registry import ModelRegistry
 from packager.pipeline import sizes
 from packager.pipeline.build import begin_stage, plan_build
@@ -140,7 +145,7 @@ def inspect_artifact(
     """Read the report in an artifact's folder, and tell which targets its figures fit.
 
     Times and memory are those of `timed_by`, if it is given: another artifact of the same model.
-    Raises ModelFormatError and IntegrityError where one cannot be read, ConfigurationError where
+    Raises IntegrityError where one cannot be read, ConfigurationError where
     the other is of another model or program, or was not timed.
     """
     report, evidence = _read_documents(folder)
@@ -195,11 +200,11 @@ def _read_times_of(folder: Path, report: _Document) -> Measured:
 
 @contextmanager
 def _explain_missing(folder: Path) -> Iterator[None]:
-    """ModelFormatError for what a report or an evidence lacks that every build writes."""
+    """IntegrityError for what a report or an evidence lacks that every build writes."""
     try:
         yield
     except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise ModelFormatError(
+        raise IntegrityError(
             f"{folder} is not an artifact that can be read: its documents do not have what a build "
             f"writes ({error!r}). Build it again."
         ) from error
@@ -270,7 +275,7 @@ def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> PlanSum
 def summarize_artifact(provided: Provided, facts_dir: Path | None = None) -> ReportSummary:
     """Summarize an artifact from its own report, whether it was built just now or kept.
 
-    Raises ModelFormatError where the report cannot be read.
+    Raises IntegrityError where the report cannot be read.
     """
     folder = provided.folder
     report, evidence = _read_documents(folder)
@@ -344,9 +349,11 @@ def _list_figures(
 
 
 def _read_documents(folder: Path) -> tuple[_Document, _Document]:
-    """Read an artifact's report and its evidence. Raises ModelFormatError."""
+    """Read an artifact's report and its evidence. Raises IntegrityError for a damaged one."""
     try:
         report = read_json(folder / atomic_output.MARKER)
         return dict(report), dict(read_json(folder / EVIDENCE))
     except ModelFormatError as error:
-        raise ModelFormatError(f"{folder} is not an artifact that can be read: {error}") from error
+        is_built = (folder / atomic_output.MARKER).exists()
+        kind = IntegrityError if is_built else ModelFormatError
+        raise kind(f"{folder} is not an artifact that can be read: {error}") from error

@@ -10,7 +10,7 @@ from tools.reference.markdown import join_parts, make_table, open_page
 from tools.reference.messages import list_errors, make_kinds
 
 _TEXTS: Final = Path(__file__).with_suffix(".toml")
-_OF_NO_ERROR: Final = frozenset({0, 1, 129, 130, 143})
+_OF_NO_ERROR: Final = frozenset({0, 1, 129, 130, 141, 143})
 """Done; a command's own answer is no; ended by a signal, which adds its number to 128."""
 
 

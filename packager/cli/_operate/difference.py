@@ -99,7 +99,8 @@ def diff(
     signatures. The answers are compared row by row.
 
     A model that is not built is built first, or taken from the cache. Ends with 13 if a limit of
-    --fail-on is exceeded, after the page of --html was written.
+    --fail-on is exceeded, after the page of --html was written. With --fail-on an artifact that was
+    changed since it was built is refused (12); without it you are warned.
     """
     from packager.commands.difference.artifacts import Asking, compare
     from packager.commands.difference.page import check_place, write_difference

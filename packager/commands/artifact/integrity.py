@@ -97,10 +97,22 @@ def check_settings(folder: Path) -> ArtifactCheck:
     return check_unsigned(read_artifact(folder.absolute()))
 
 
-def warn_of_changes(folder: Path) -> None:
-    """Log that an artifact is not what a build left. Raises as `verify_artifact` does."""
+def warn_of_changes(folder: Path, *, is_refused: bool = False) -> None:
+    """Log that an artifact is not what a build left, or refuse it.
+
+    Raises as `verify_artifact` does, and IntegrityError where a document cannot be read, or where a
+    change `is_refused`.
+    """
     found = verify_artifact(folder)
+    artifact = read_artifact(folder.absolute())
+    for name in (EVIDENCE, MANIFEST, SBOM):
+        try:
+            artifact.read(name)
+        except ModelFormatError as error:
+            raise IntegrityError(f"{folder} is damaged: {error} Build it again.") from error
     if problems := list_problems(found):
+        if is_refused:
+            raise IntegrityError.of_problems(found["folder"], problems)
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         _LOG.warning(
             "This artifact is not as it was built: %s%s Run `packager verify` on it.",

@@ -62,7 +62,10 @@ def compare(
     start, and what a build raises.
     """
     limits = parse_limits(asking.limits, is_run=asking.is_run)
-    with _open_sides((before, after), request, registry) as (one, other):
+    with _open_sides((before, after), request, registry, is_limited=bool(asking.limits)) as (
+        one,
+        other,
+    ):
         sizes = {
             "zipped_bytes": make_amounts(one.zipped_bytes, other.zipped_bytes),
             "unzipped_bytes": make_amounts(one.unzipped_bytes, other.unzipped_bytes),
@@ -98,7 +101,11 @@ def compare(
 
 @contextlib.contextmanager
 def _open_sides(
-    sources: Sequence[str], request: BuildRequest, registry: Callable[[], ModelRegistry]
+    sources: Sequence[str],
+    request: BuildRequest,
+    registry: Callable[[], ModelRegistry],
+    *,
+    is_limited: bool,
 ) -> Iterator[list[Compared]]:
     """A model that is not built yet is built into a folder that goes away."""
     request = change_request(request, target=_choose_target(sources, request))
@@ -107,7 +114,8 @@ def _open_sides(
         for number, source in enumerate(sources):
             home, made = Path(source), "artifact"
             if artifact.is_artifact(home):
-                warn_of_changes(home)
+                # a limit that holds of a changed artifact says nothing of what was built
+                warn_of_changes(home, is_refused=is_limited)
             elif home.is_dir() and not (home / "MLmodel").is_file():
                 artifact.read(home)  # neither an artifact nor a model: it raises, and says so
             else:

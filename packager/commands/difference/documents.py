@@ -22,7 +22,7 @@ from packager.commands.difference.result import (
     ChangedSpec,
     ChangedValue,
 )
-from packager.errors import ModelFormatError
+from packager.errors import IntegrityError
 from packager.pipeline import sizes
 from packager.system import atomic_output
 from packager.system.file_tree import records
@@ -51,7 +51,7 @@ class Compared:
 
 
 def read_compared(folder: Path, given: str, made: str) -> Compared:
-    """Raises ModelFormatError where `folder` holds no artifact that can be read."""
+    """Raises ModelFormatError for what is no artifact, IntegrityError for a damaged one."""
     built = artifact.read(folder)
     target = targets.load(built.target)
     tree = built.folder / target.tree.home
@@ -71,7 +71,7 @@ def read_compared(folder: Path, given: str, made: str) -> Compared:
             signature=_read_signature(manifest),
         )
     except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise ModelFormatError(
+        raise IntegrityError(
             f"{folder} is not an artifact that can be read: its documents do not have what a build "
             f"writes ({error!r}). Build it again."
         ) from error

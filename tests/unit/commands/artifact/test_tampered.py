@@ -23,7 +23,7 @@ from packager.commands.local_boot import read_sent
 from packager.commands.targets.workload import Workload
 from packager.deployments import _artifact
 from packager.deployments._errors import DeploymentError
-from packager.errors import ModelFormatError, PackagerError
+from packager.errors import IntegrityError, ModelFormatError, PackagerError
 from packager.types import HostKind, Provided
 from tests.unit.commands.artifact.test_integrity import _build, _edit
 
@@ -165,7 +165,7 @@ def test_a_figure_of_another_type_is_refused_before_it_is_shown(
     _edit(artifact / document, lambda told: _replace_value(told, place, wrong))
 
     for command in ("inspect", "summarize"):
-        with pytest.raises(ModelFormatError, match="do not have what a build writes"):
+        with pytest.raises(IntegrityError, match="do not have what a build writes"):
             COMMANDS[command](artifact)
 
 
@@ -183,7 +183,7 @@ def test_a_note_that_is_no_text_is_refused_before_it_is_shown(
 ) -> None:
     _edit(artifact / document, lambda told: _replace_value(told, place, [5]))
 
-    with pytest.raises(ModelFormatError, match="do not have what a build writes"):
+    with pytest.raises(IntegrityError, match="do not have what a build writes"):
         COMMANDS["summarize"](artifact)
 
 

@@ -17,7 +17,7 @@ from packager.commands.difference import artifacts
 from packager.commands.difference.documents import describe_spec, make_amounts
 from packager.commands.difference.requests import Asked
 from packager.commands.difference.running import Reply
-from packager.errors import ConfigurationError, DifferenceError, ModelFormatError
+from packager.errors import ConfigurationError, DifferenceError, IntegrityError, ModelFormatError
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
 from packager.types import Provided
@@ -164,13 +164,36 @@ def test_what_is_no_artifact_is_named(pair: tuple[Path, Path], tmp_path: Path) -
     assert f"{tmp_path} is not an artifact" in str(done.exception)
 
 
+def test_a_document_that_cannot_be_read_is_no_warning(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    other = build(tmp_path, INPUTS, {})
+    (other / "evidence.json").write_text("{")
+
+    done = run(other, pair[0], "--files-only", "-q")
+
+    assert isinstance(done.exception, IntegrityError)
+    assert "evidence.json" in str(done.exception)
+
+
+def test_a_limit_refuses_an_artifact_that_was_changed(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    other = build(tmp_path, INPUTS, {})
+    (other / "template.yaml").write_text("# changed")
+
+    assert run(other, pair[0], "--files-only", "-q").exit_code == 0
+    done = run(other, pair[0], "--files-only", "-q", "--fail-on", "size=50%")
+    assert isinstance(done.exception, IntegrityError)
+
+
 def test_a_damaged_bill_of_materials_is_named(pair: tuple[Path, Path], tmp_path: Path) -> None:
     other = build(tmp_path, INPUTS, {})
     (other / "sbom.cdx.json").write_text('{"components": [3]}')
 
     done = run(pair[0], other, "--files-only", "-q")
 
-    assert isinstance(done.exception, ModelFormatError)
+    assert isinstance(done.exception, IntegrityError)
     assert "Build it again" in str(done.exception)
 
 
