@@ -165,5 +165,5 @@ def test_each_exit_code_is_explained() -> None:
         int(code) for cell in re.findall(r"(?m)^\| ([\d, ]+) \|", table) for code in cell.split(",")
     }
 
-    # done, hung up, interrupted and terminated
-    assert told == codes | {0, 129, 130, 143}
+    # done, hung up, interrupted, left by who read it, and terminated
+    assert told == codes | {0, 129, 130, 141, 143}

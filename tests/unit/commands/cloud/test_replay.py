@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -357,12 +358,10 @@ def test_an_artifact_without_recorded_requests_says_which_have_them(tmp_path: Pa
 def test_recorded_requests_that_no_build_wrote_are_refused(
     artifact: Path, tmp_path: Path, text: str
 ) -> None:
-    for name in ("report.json", "replay/replay.jsonl"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes((artifact / name).read_bytes())
-    (tmp_path / "replay" / "replay.jsonl").write_text(text)
+    copy = Path(shutil.copytree(artifact, tmp_path / "copy"))
+    (copy / "replay" / "replay.jsonl").write_text(text)
 
-    _, error = _replay(tmp_path, "http://127.0.0.1:9", "--timeout", "1")
+    _, error = _replay(copy, "http://127.0.0.1:9", "--timeout", "1")
 
     assert isinstance(error, ModelFormatError)
     assert "packager verify" in str(error)
