@@ -17,8 +17,9 @@ COPY infra infra
 RUN uv build --quiet --wheel --out-dir /dist \
  && uv export --quiet --frozen --no-default-groups --no-emit-project --no-hashes \
       --extra aws --extra parquet --extra sign --extra terraform --output-file /dist/requirements.txt
+# compiled here: the user of a container may not write beside what root installed
 RUN uv venv --quiet --python "$(command -v python3)" /opt/packager \
- && uv pip install --quiet --python /opt/packager/bin/python \
+ && uv pip install --quiet --compile-bytecode --python /opt/packager/bin/python \
       --requirements /dist/requirements.txt /dist/*.whl
 
 FROM ${BASE}

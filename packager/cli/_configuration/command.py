@@ -31,6 +31,9 @@ Jobs: TypeAlias = tuple[typer.Context, ...]
 """The context of each artifact, where a run makes several."""
 _ARGUMENT: Final = "model_uri"
 _OUTPUT: Final = "out_dir"
+_COMMAND_LINE: Final = "command line"
+_BUILD_NAME: Final = "name of the build"
+_OPTION: Final = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
 _BARE: Final = re.compile(r"[\w.-]+")
 
 
@@ -66,6 +69,17 @@ class ConfiguredCommand(ModelCommand):
             return self._parse_job(ctx, args, jobs[0])
         ctx.obj = self._parse_each(ctx, args, jobs)
         return []
+
+    # as above
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        """Raises what the command does; of a setting that it refuses the place is named too."""
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            places = [*_list_places(str(error), ctx)]
+            if not places or type(error) is not ConfigurationError:
+                raise
+            raise ConfigurationError("\n".join([str(error), *places])) from error
 
     def _parse_each(self, ctx: typer.Context, args: list[str], jobs: tuple[Job, ...]) -> Jobs:
         """Read the options of every artifact, before the first is built."""
@@ -141,16 +155,24 @@ def list_given(ctx: typer.Context) -> list[OptionRow]:
     return [*_list_given(ctx, places)]
 
 
+def _list_places(message: str, ctx: typer.Context) -> Iterator[str]:
+    """Tell where the options that a message names were set, if a file has them."""
+    named = {*_OPTION.findall(message)}
+    for row in list_given(ctx):
+        if row["option"] in named and row["source"] not in {_COMMAND_LINE, _BUILD_NAME}:
+            yield f"{row['option']} is set in {row['source']}."
+
+
 def _list_given(ctx: typer.Context, places: Mapping[str, Setting]) -> Iterator[OptionRow]:
     for key, option in list_options(cast("TyperCommand", ctx.command)).items():
         name = option.name or ""
         source = getattr(ctx.get_parameter_source(name), "name", "")
         value = ctx.params.get(name)
         if source == "COMMANDLINE":
-            yield {"option": key, "value": _show(value), "source": "command line"}
+            yield {"option": key, "value": _show(value), "source": _COMMAND_LINE}
         elif source == "DEFAULT_MAP":
             setting = places.get(key)
-            place = f"{setting.place}, [{setting.table}]" if setting else "name of the build"
+            place = f"{setting.place}, [{setting.table}]" if setting else _BUILD_NAME
             yield {"option": key, "value": _show(value), "source": place}
 
 

@@ -87,7 +87,7 @@ def settings(request: BuildRequest, target: Target) -> None:
     wrong.extend(_doors(request, target))
     if unknown := sorted(set(request.slimming.passes or ()) - set(PASSES)):
         wrong.append(
-            f"No slimming pass {', '.join(unknown)}.{suggest_names(unknown, PASSES)} "
+            f"--passes: No slimming pass {', '.join(unknown)}.{suggest_names(unknown, PASSES)} "
             f"There are: {', '.join(PASSES)}."
         )
     wrong.extend(
@@ -294,7 +294,7 @@ def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
     if unknown := sorted(set(request.events.sources) - set(target.events.sources)):
         known = ", ".join(target.events.sources)
         yield (
-            f"{target.name} has no event source {', '.join(unknown)}."
+            f"--event: {target.name} has no event source {', '.join(unknown)}."
             f"{suggest_names(unknown, target.events.sources)} There are: {known}."
         )
         return

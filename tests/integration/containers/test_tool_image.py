@@ -62,6 +62,17 @@ def test_the_image_has_no_rights_and_says_its_version(engine: Engine, image: str
     assert engine.inspect(image)["Config"]["User"] == "65532:65532"
 
 
+def test_what_it_imports_is_compiled_there(engine: Engine, image: str) -> None:
+    """Its user may not write beside it: each run would compile all of it anew."""
+    look = (
+        "import os; from importlib.util import find_spec; "
+        "print(all(os.path.isfile(find_spec(name).cached) for name in ('packager', 'mlflow')))"
+    )
+    python = ("run", "--rm", "--network", "none", "--entrypoint", "python", image, "-c", look)
+
+    assert engine.run(*python) == "True"
+
+
 @pytest.mark.rare
 def test_a_model_is_built_and_proven_inside(engine: Engine, image: str, tmp_path: Path) -> None:
     """As the line in the documentation does, with this machine's network for its index."""
