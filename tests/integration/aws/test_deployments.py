@@ -172,7 +172,8 @@ def test_a_deployment_changes_and_ends(
     assert changed["parameter MemorySizeMb"] == "768"
     assert changed["parameter Tracing"] == "enabled"
     assert changed["code"] != made["code"]
-    assert client.get_deployment("a/b c") == changed
+    shares = {"version 1": "0 %", "version 2": "100 %"}
+    assert client.get_deployment("a/b c") == {**changed, **shares}
     assert [one["name"] for one in client.list_deployments()] == ["a/b c"]
 
     queued = _tiny(tmp_path / "queued", 3, events=("sqs",), output_to=f"s3://{bucket}/answers")
