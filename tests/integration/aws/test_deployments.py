@@ -103,7 +103,7 @@ def test_the_command_line_deploys_a_registered_model(
     made = deployments("create", *named, "-m", "models:/one@champion", *config)
 
     assert "sklearn deployment first is created" in made.stdout
-    assert "Replaying" in made.stderr
+    assert "Reading the model" in made.stderr
     found = _description(deployments("get", *named).stdout)
     assert found["model_uri"] == "models:/one@champion"
     assert found["parameter Tracing"] == "enabled"
